@@ -1,0 +1,3 @@
+package plan
+
+const elfMachine = 183 // EM_AARCH64

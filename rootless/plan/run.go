@@ -1,0 +1,230 @@
+package plan
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	sysFcntl  = unix.SYS_FCNTL
+	fSetFD    = unix.F_SETFD
+	fdCloexec = unix.FD_CLOEXEC
+)
+
+// Start says how the interpreter's process is made.
+type Start struct {
+	Plan *Plan
+	// Files are the descriptors the Plan inherits, by the names it gave them. They stay the caller's.
+	Files map[string]*os.File
+	// Stdio are the workload's standard streams; nil ones are /dev/null.
+	Stdio [3]*os.File
+	// Attr is handed to the process as it is: clone flags, id maps, cgroup.
+	Attr *syscall.SysProcAttr
+}
+
+// Error is the failure of one operation of a Plan.
+type Error struct {
+	Index int    // of the operation
+	Act   string // in words
+	Err   syscall.Errno
+}
+
+func (e *Error) Error() string { return e.Act + ": " + e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// report is one message of the interpreter: a pid with errno 0, or the offset of the operation that failed.
+type report struct {
+	value uint32
+	errno syscall.Errno
+}
+
+// Run carries out the Plan and returns the pid of the process that has called execve, or, if the Plan makes a
+// process by Fork, of that one. The process is a child of the caller, who must wait for it. If the Plan fails, everything
+// it started is gone when Run returns, and the error is an *Error.
+func Run(s Start) (pid int, err error) {
+	process, reports, err := s.start()
+	if err != nil {
+		return 0, err
+	}
+	defer reports.Close()
+	pid = process.Pid
+	for {
+		r, err := readReport(reports)
+		switch {
+		case errors.Is(err, io.EOF):
+			if pid != process.Pid {
+				return pid, exited(process) // the process that forked
+			}
+			return pid, process.Release()
+		case err != nil:
+			err = fmt.Errorf("read the interpreter's report: %w", err)
+		case r.errno == 0:
+			pid = int(r.value)
+			continue
+		default:
+			err = s.Plan.failure(r)
+		}
+		reap(pid)
+		if pid != process.Pid {
+			reap(process.Pid)
+		}
+		return 0, err
+	}
+}
+
+// start starts the interpreter and returns the reading end of its report pipe.
+func (s Start) start() (*os.Process, *os.File, error) {
+	interpreter, err := Interpreter()
+	if err != nil {
+		return nil, nil, err
+	}
+	files, done, err := s.descriptors()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer writer.Close()
+	files[ReportFD] = writer
+	process, err := os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", interpreter.fd), argv(planFD, ReportFD),
+		&os.ProcAttr{Env: []string{}, Files: files, Sys: s.Attr})
+	if err != nil {
+		reader.Close()
+		return nil, nil, fmt.Errorf("start the interpreter: %w", startHint(err))
+	}
+	return process, reader, nil
+}
+
+// startHint adds the way out to an error of clone(2).
+func startHint(err error) error {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return fmt.Errorf("%w: the limit on namespaces is reached (sysctl user.max_user_namespaces and its siblings)", err)
+	case errors.Is(err, unix.EAGAIN):
+		return fmt.Errorf("%w: the limit on processes is reached (ulimit -u)", err)
+	}
+	return err
+}
+
+// descriptors are the child's files by number. done closes those that were opened for it.
+func (s Start) descriptors() (files []*os.File, done func(), err error) {
+	var opened []*os.File
+	closeAll := func() {
+		for _, f := range opened {
+			f.Close()
+		}
+	}
+	encoded, err := s.Plan.encode()
+	if err != nil {
+		return nil, nil, err
+	}
+	fd, err := sealedMemfd("peapod-plan", encoded, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	opened = append(opened, os.NewFile(uintptr(fd), "plan"))
+	files = append(s.Stdio[:], opened[0], nil)
+	for i := range s.Stdio {
+		if s.Stdio[i] != nil {
+			continue
+		}
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		files[i], opened = null, append(opened, null)
+	}
+	for _, name := range s.Plan.files {
+		f := s.Files[name]
+		if f == nil {
+			closeAll()
+			return nil, nil, fmt.Errorf("plan: no descriptor for %q", name)
+		}
+		files = append(files, f)
+	}
+	return files, closeAll, nil
+}
+
+func (p *Plan) failure(r report) error {
+	i := int(r.value / opSize)
+	if i >= len(p.ops) {
+		return fmt.Errorf("the interpreter reports operation %d of %d: %w", i, len(p.ops), r.errno)
+	}
+	return &Error{i, p.ops[i].describe(), r.errno}
+}
+
+func readReport(r io.Reader) (report, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return report{}, err
+	}
+	e := binary.NativeEndian
+	return report{e.Uint32(b[0:]), syscall.Errno(e.Uint32(b[4:]))}, nil
+}
+
+// exited waits for a process that is to end with status 0.
+func exited(process *os.Process) error {
+	state, err := process.Wait()
+	if err == nil && !state.Success() {
+		err = fmt.Errorf("the interpreter ended with %s", state)
+	}
+	return err
+}
+
+// reap waits for a child of this process, whatever its end.
+func reap(pid int) {
+	var status syscall.WaitStatus
+	for {
+		if _, err := syscall.Wait4(pid, &status, 0, nil); !errors.Is(err, syscall.EINTR) {
+			return
+		}
+	}
+}
+
+// Descriptors of Exec: out of the way of everything a Go program has open while it still runs.
+const (
+	execPlanFD   = 200
+	execReportFD = 201
+)
+
+// Exec replaces the calling process by the interpreter, and so does not return if it succeeds. Descriptors are those of
+// this process that are not close-on-exec, by their own numbers; a Plan for Exec inherits none by name. A failure of
+// the Plan ends the process with status 127 and without a word: Run a Plan of the same calls first to learn why it would fail.
+func Exec(p *Plan) error {
+	interpreter, err := Interpreter()
+	if err != nil {
+		return err
+	}
+	encoded, err := p.encode()
+	if err != nil {
+		return err
+	}
+	fd, err := sealedMemfd("peapod-plan", encoded, 0)
+	if err != nil {
+		return err
+	}
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: os.DevNull, Err: err}
+	}
+	for to, from := range map[int]int{execPlanFD: fd, execReportFD: null} {
+		if err := unix.Dup3(from, to, 0); err != nil {
+			return os.NewSyscallError("dup3", err)
+		}
+	}
+	path := fmt.Sprintf("/proc/self/fd/%d", interpreter.fd)
+	return &os.PathError{Op: "execve", Path: path, Err: unix.Exec(path, argv(execPlanFD, execReportFD), os.Environ())}
+}
+
+// argv tells the interpreter its descriptors: they are the first two bytes of argv[0].
+func argv(plan, report byte) []string { return []string{string([]byte{plan, report})} }
