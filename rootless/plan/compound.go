@@ -18,6 +18,11 @@ func (p *Plan) CloseOnExec() {
 	p.Call("", unix.SYS_CLOSE_RANGE, 3, Flags{0xffffffff, "~0"}, Flags{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"})
 }
 
+// Keep appends what makes a descriptor outlive execve.
+func (p *Plan) Keep(fd int) {
+	p.Call("", unix.SYS_FCNTL, fd, Flags{unix.F_SETFD, "F_SETFD"}, 0)
+}
+
 // Execvp appends an execve(2) of each path in turn until one is there and may be executed, as execvp(3) does with the folders
 // of PATH.
 func (p *Plan) Execvp(paths []string, argv, envp Vector) {

@@ -17,12 +17,7 @@ func inheritedPause(t *testing.T) map[string]*os.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := program.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return map[string]*os.File{pauseFile: f}
+	return map[string]*os.File{pauseFile: program.File()}
 }
 
 // waitChildless waits until a process has no children, zombies included.

@@ -20,7 +20,7 @@ const (
 
 	firstInherited = 5 // descriptors: 0-2 stdio, 3 the Plan, 4 the report pipe
 	planFD         = 3
-	// ReportFD is the descriptor on which a Plan reports. It is close-on-exec once the first operation has run.
+	// ReportFD is the descriptor on which a Plan reports.
 	ReportFD = 4
 )
 
@@ -95,10 +95,11 @@ type Flags struct {
 	Name  string
 }
 
-// New returns a Plan whose first operation makes the report pipe close-on-exec.
+// New returns a Plan whose first operation makes every descriptor but stdio close-on-exec. One that is to outlive the
+// execve at the Plan's end is named with Keep.
 func New() *Plan {
 	p := &Plan{strings: map[string]uint64{}}
-	p.Try(sysFcntl, ReportFD, Flags{fSetFD, "F_SETFD"}, Flags{fdCloexec, "FD_CLOEXEC"})
+	p.CloseOnExec()
 	return p
 }
 

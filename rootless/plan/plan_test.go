@@ -59,7 +59,6 @@ func TestNothingIsInherited(t *testing.T) {
 	defer extra.Close()
 	p := New()
 	p.Inherit("root")
-	p.CloseOnExec()
 	execShell(p, `for fd in 3 4 5 6 7 8; do [ ! -e /proc/self/fd/$fd ] || readlink /proc/self/fd/$fd; done`)
 	if got, _ := output(t, p, map[string]*os.File{"root": extra}, nil); got != "" {
 		t.Errorf("the workload has descriptors of %s", got)
@@ -193,10 +192,7 @@ func TestPauseReapsAndEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	comm, err := os.ReadFile("/proc/" + itoa(pid) + "/comm")
-	if err != nil || string(comm) != "pause\n" {
-		t.Errorf("comm is %q (%v)", comm, err)
-	}
+	waitName(t, pid, "pause")
 	orphan := "setsid sleep 0.01 & exit 0"
 	nsenter := exec.Command("nsenter", "-t", itoa(pid), "-U", "-p", "--preserve-credentials", "sh", "-c", orphan)
 	if out, err := nsenter.CombinedOutput(); err != nil {

@@ -58,7 +58,7 @@ func elf(code []byte) []byte {
 }
 
 // Program is a sealed, executable memfd. It lives as long as this process and is never closed.
-type Program struct{ fd int }
+type Program struct{ file *os.File }
 
 // Interpreter and Pause return the two assembly programs.
 var (
@@ -66,20 +66,8 @@ var (
 	Pause       = sync.OnceValues(func() (*Program, error) { return newProgram("pause", pauseAddress()) })
 )
 
-// FD is the descriptor of the program, close-on-exec, for execveat(2) with AT_EMPTY_PATH.
-func (p *Program) FD() int { return p.fd }
-
-// File returns a new *os.File of the program for the caller to close.
-func (p *Program) File() (*os.File, error) {
-	fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, highFD)
-	if err != nil {
-		return nil, os.NewSyscallError("dup", err)
-	}
-	return os.NewFile(uintptr(fd), "program"), nil
-}
-
-// highFD is above every number that a child gets, so that the child's descriptors do not land on it.
-const highFD = 256
+// File is the program's descriptor, to be handed to a process; it must not be closed.
+func (p *Program) File() *os.File { return p.file }
 
 // mfdExec asks for an executable memfd where vm.memfd_noexec is 1; kernels before 6.3 do not know it.
 const mfdExec = 0x10
@@ -92,12 +80,7 @@ func newProgram(name string, address uintptr) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
-	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, highFD)
-	if err != nil {
-		return nil, os.NewSyscallError("dup", err)
-	}
-	return &Program{high}, nil
+	return &Program{os.NewFile(uintptr(fd), name)}, nil
 }
 
 // sealedMemfd returns a close-on-exec memfd with the given content that nobody can change any more.

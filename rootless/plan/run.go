@@ -11,12 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	sysFcntl  = unix.SYS_FCNTL
-	fSetFD    = unix.F_SETFD
-	fdCloexec = unix.FD_CLOEXEC
-)
-
 // Start says how the interpreter's process is made.
 type Start struct {
 	Plan *Plan
@@ -95,8 +89,11 @@ func (s Start) start() (*os.Process, *os.File, error) {
 	}
 	defer writer.Close()
 	files[ReportFD] = writer
-	process, err := os.StartProcess(fmt.Sprintf("/proc/self/fd/%d", interpreter.fd), argv(planFD, ReportFD),
-		&os.ProcAttr{Env: []string{}, Files: files, Sys: s.Attr})
+	// The program is the child's last descriptor: os.StartProcess moves descriptors about, so that no other number of it
+	// would be sure to be still there.
+	path := fmt.Sprintf("/proc/self/fd/%d", len(files))
+	process, err := os.StartProcess(path, argv(planFD, ReportFD),
+		&os.ProcAttr{Env: []string{}, Files: append(files, interpreter.File()), Sys: s.Attr})
 	if err != nil {
 		reader.Close()
 		return nil, nil, fmt.Errorf("start the interpreter: %w", startHint(err))
@@ -222,7 +219,7 @@ func Exec(p *Plan) error {
 			return os.NewSyscallError("dup3", err)
 		}
 	}
-	path := fmt.Sprintf("/proc/self/fd/%d", interpreter.fd)
+	path := fmt.Sprintf("/proc/self/fd/%d", interpreter.file.Fd())
 	return &os.PathError{Op: "execve", Path: path, Err: unix.Exec(path, argv(execPlanFD, execReportFD), os.Environ())}
 }
 
