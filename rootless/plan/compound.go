@@ -1,11 +1,17 @@
 package plan
 
-import "golang.org/x/sys/unix"
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // Fork appends a clone(2) with the given flags whose child, a sibling of this process, carries on with the Plan, while this
 // process reports the child's pid and ends.
 func (p *Plan) Fork(what string, flags uintptr) {
-	child := p.Call(what, unix.SYS_CLONE, uint64(flags|unix.CLONE_PARENT|uintptr(unix.SIGCHLD)), nil, nil, nil, nil)
+	child := p.Call(what, unix.SYS_CLONE,
+		Flags{uint64(flags | unix.CLONE_PARENT | uintptr(unix.SIGCHLD)), namespaceFlags.String(uint64(flags)) + "|CLONE_PARENT|SIGCHLD"}, nil, nil, nil, nil)
 	p.WhenPositive(child, func() {
 		p.Call("", unix.SYS_WRITE, ReportFD, resultOf(child), 8)
 		p.Call("", unix.SYS_EXIT_GROUP, 0)
@@ -40,4 +46,39 @@ const pauseFile = "pause"
 // ExecPause appends the execve of pause. The Plan inherits the program as "pause".
 func (p *Plan) ExecPause() {
 	p.Call("execute pause", unix.SYS_EXECVEAT, p.Inherit(pauseFile), "", Vector{"pause"}, Vector{}, Flags{unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"})
+}
+
+// Tell appends a write of a result, eight bytes in the machine's order, to a descriptor.
+func (p *Plan) Tell(fd FD, r Ref) {
+	p.Call("", unix.SYS_WRITE, fd, resultOf(r), 8)
+}
+
+// Seccomp appends the loading of a filter, an array of struct sock_filter (seccomp(2)).
+func (p *Plan) Seccomp(filter []byte) {
+	const instruction = 8 // size of a struct sock_filter
+	program := binary.NativeEndian.AppendUint16(nil, uint16(len(filter)/instruction))
+	program = append(program, make([]byte, 6)...) // the pointer is aligned to 8
+	program = binary.NativeEndian.AppendUint64(program, p.add(filter))
+	p.Call("load the seccomp filter", unix.SYS_SECCOMP, Flags{unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"}, 0,
+		Described{program, fmt.Sprintf("{%d instructions}", len(filter)/instruction)})
+}
+
+// OpenHow returns the struct open_how of openat2(2).
+func OpenHow(flags int, mode uint32, resolve uint64) Described {
+	b := words(uint64(flags), uint64(mode), resolve)
+	return Described{b, fmt.Sprintf("{%s, %#o, %s}", openFlags.String(uint64(flags)), mode, resolveFlags.String(resolve))}
+}
+
+// MountAttr returns the struct mount_attr of mount_setattr(2) that sets and clears attributes.
+func MountAttr(set, clr uint64) Described {
+	return Described{words(set, clr, 0, 0), fmt.Sprintf("{set %s, clear %s}", MountFlags(set).Name, MountFlags(clr).Name)}
+}
+
+// words are 64-bit numbers in the machine's order.
+func words(values ...uint64) []byte {
+	var b []byte
+	for _, v := range values {
+		b = binary.NativeEndian.AppendUint64(b, v)
+	}
+	return b
 }

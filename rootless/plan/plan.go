@@ -89,6 +89,12 @@ type Buffer struct {
 	name    string
 }
 
+// Described is bytes to point at, printed by a text.
+type Described struct {
+	Bytes []byte
+	Text  string
+}
+
 // Flags is a number printed by a name.
 type Flags struct {
 	Value uint64
@@ -107,7 +113,7 @@ func New() *Plan {
 // ("mount /proc"); it may be empty where a failure cannot be the user's doing.
 //
 // Arguments are int, int64, uint64, uintptr (numbers), Flags, Ref, FD, string (pointer to a NUL-terminated copy), []byte
-// (pointer to a copy), Vector, Buffer (pointers), or nil (NULL). Anything else panics: it is a mistake in this program.
+// and Described (pointer to a copy), Vector, Buffer (pointers), or nil (NULL). Anything else panics: it is a mistake in this program.
 func (p *Plan) Call(what string, number uintptr, args ...any) Ref {
 	if len(args) > 6 {
 		panic("plan: a system call has six arguments")
@@ -199,6 +205,8 @@ func (p *Plan) arg(a any) arg {
 		return arg{value: p.str(a), text: fmt.Sprintf("%q", a)}
 	case []byte:
 		return arg{value: p.add(a), text: fmt.Sprintf("%x", abbreviate(a))}
+	case Described:
+		return arg{value: p.add(a.Bytes), text: a.Text}
 	case Vector:
 		return arg{value: p.vector(a), text: fmt.Sprintf("%q", []string(a))}
 	case Buffer:
@@ -249,3 +257,21 @@ func (p *Plan) vector(v []string) uint64 {
 }
 
 func (p *Plan) address(offset int) uint64 { return Base + headerSize + uint64(offset) }
+
+// Either appends the operations of then, to be run if the call before them, r, succeeded, and those of otherwise, to be run if not.
+func (p *Plan) Either(r Ref, then, otherwise func()) {
+	over := Ref(-1)
+	p.When(r, func() {
+		then()
+		over = p.Call("", checkNumber, p.Room("nothing", 8), 0, 0, 0) // always 0: a jump
+	})
+	p.ops[over].skipZero = p.appended(over, otherwise)
+}
+
+// Last is the result of the operation appended last.
+func (p *Plan) Last() Ref { return Ref(len(p.ops) - 1) }
+
+// At is the part of a buffer that begins at an offset.
+func (b Buffer) At(offset int) Buffer {
+	return Buffer{b.address + uint64(offset), fmt.Sprintf("%s+%d", b.name, offset)}
+}

@@ -106,8 +106,11 @@ func TestBranches(t *testing.T) {
 			p.WhenPositive(condition.call(p), func() { say(p, "positive "+condition.name+"\n") })
 		}
 	}
+	for _, call := range []func(p *Plan) Ref{missing, present} {
+		p.Either(call(p), func() { say(p, "then\n") }, func() { say(p, "otherwise\n") })
+	}
 	say(p, "end\n")
-	want := "unless missing\n(two)\nwhen present\npositive present\nwhen zero\nend\n"
+	want := "unless missing\n(two)\nwhen present\npositive present\nwhen zero\notherwise\nthen\nend\n"
 	if got, _ := output(t, p, nil, nil); got != want {
 		t.Errorf("got %q, want %q\n%s", got, want, p)
 	}
