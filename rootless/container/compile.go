@@ -1,0 +1,104 @@
+package container
+
+import (
+	"fmt"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/rootless/plan"
+)
+
+// Options are what a Plan depends on besides the specification.
+type Options struct {
+	// Staging is an empty folder of the host where the root file system is attached for the moment before pivot_root.
+	Staging string
+	// Seccomp is the compiled filter, an array of struct sock_filter; none if empty.
+	Seccomp []byte
+	// LastCapability is the kernel's highest (/proc/sys/kernel/cap_last_cap).
+	LastCapability int
+}
+
+// Names under which a Plan inherits descriptors. The sources of bind mounts are "bind:" and the destination.
+const (
+	sandboxFD = "sandbox" // pidfd of the pause
+	rootFD    = "rootfs"  // the root file system, a detached mount
+	targetFD  = "target"  // pidfd of the container that a command joins
+	bindFD    = "bind:"
+)
+
+// Compile turns the specification of a container into the Plan that starts it. The process it makes is a child of the
+// caller, in the namespaces of the Pod's pause and in new mount, pid and cgroup namespaces.
+func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
+	b := &builder{Plan: plan.New(), options: o}
+	b.hide()
+	b.Call("join the Pod's namespaces", unix.SYS_SETNS, b.Inherit(sandboxFD),
+		plan.NamespaceFlags(unix.CLONE_NEWUSER|unix.CLONE_NEWNET|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS))
+	b.Fork("make the container's namespaces", unix.CLONE_NEWNS|unix.CLONE_NEWPID|unix.CLONE_NEWCGROUP)
+	b.Call("", unix.SYS_SETSID)
+	b.root = b.Inherit(rootFD)
+	b.Call("attach the root file system", unix.SYS_MOVE_MOUNT, b.root, "", atFDCWD, o.Staging,
+		plan.Flags{Value: unix.MOVE_MOUNT_F_EMPTY_PATH, Name: "F_EMPTY_PATH"})
+	for _, m := range spec.Mounts {
+		if err := b.mount(m); err != nil {
+			return nil, fmt.Errorf("mount %s: %w", m.Destination, err)
+		}
+	}
+	b.devices()
+	if err := b.sysctls(spec.Linux.Sysctl); err != nil {
+		return nil, err
+	}
+	b.adjustOOM(spec.Process.OOMScoreAdj)
+	b.mask(spec.Linux.MaskedPaths)
+	b.protect(spec.Linux.ReadonlyPaths)
+	if spec.Root.Readonly {
+		b.setAttributes("make the root file system read-only", b.root, unix.MOUNT_ATTR_RDONLY)
+	}
+	b.pivot()
+	if err := b.process(spec.Process, b.root); err != nil {
+		return nil, err
+	}
+	return b.Plan, nil
+}
+
+// CompileExec returns the Plan that runs a process beside the first one of a running container. With terminal, stdin
+// becomes the controlling terminal.
+func CompileExec(p *specs.Process, o Options) (*plan.Plan, error) {
+	b := &builder{Plan: plan.New(), options: o}
+	b.hide()
+	b.Call("join the container's namespaces", unix.SYS_SETNS, b.Inherit(targetFD), plan.NamespaceFlags(unix.CLONE_NEWUSER|
+		unix.CLONE_NEWNS|unix.CLONE_NEWPID|unix.CLONE_NEWNET|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS|unix.CLONE_NEWCGROUP))
+	b.Fork("enter the container's pid namespace", 0)
+	b.Call("", unix.SYS_SETSID)
+	if p.Terminal {
+		b.Call("take the terminal", unix.SYS_IOCTL, 0, plan.Flags{Value: unix.TIOCSCTTY, Name: "TIOCSCTTY"}, 0)
+	}
+	// setns(2) of a mount namespace has made its root this process's root.
+	root := b.Call("", unix.SYS_OPENAT, atFDCWD, "/", plan.Flags{Value: pathFlags | unix.O_DIRECTORY, Name: "O_PATH|O_DIRECTORY|O_CLOEXEC"}, 0)
+	if err := b.process(p, root); err != nil {
+		return nil, err
+	}
+	return b.Plan, nil
+}
+
+// builder is a Plan with the descriptors that its operations share.
+type builder struct {
+	*plan.Plan
+	options Options
+	root    any            // the root file system
+	mounted map[string]any // by destination: descriptors of /proc, /sys and /dev
+}
+
+// hide makes this process and the one it forks unreadable for everybody in the Pod until execve.
+func (b *builder) hide() {
+	b.Call("", unix.SYS_PRCTL, plan.Flags{Value: unix.PR_SET_DUMPABLE, Name: "PR_SET_DUMPABLE"}, 0, 0, 0, 0)
+}
+
+// pivot makes the root file system the root and leaves nothing of the old one.
+func (b *builder) pivot() {
+	b.Call("", unix.SYS_FCHDIR, b.root)
+	// With the same folder twice the old root lands on top of the new one (pivot_root(2), NOTES), from where it is taken off.
+	b.Call("make it the root", unix.SYS_PIVOT_ROOT, ".", ".")
+	b.Call("leave the old root", unix.SYS_UMOUNT2, ".", plan.Flags{Value: unix.MNT_DETACH, Name: "MNT_DETACH"})
+	b.Call("", unix.SYS_CHDIR, "/")
+}

@@ -1,0 +1,179 @@
+package container
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func ptr[T any](v T) *T { return &v }
+
+// nginx is the configuration of the demo Pod's nginx, with what only the tests can know made up.
+func nginx() Config {
+	return Config{
+		Pod:       &corev1.Pod{},
+		Container: &corev1.Container{Name: "nginx"},
+		Image: imgspecv1.ImageConfig{
+			Entrypoint: []string{"/docker-entrypoint.sh"}, Cmd: []string{"nginx", "-g", "daemon off;"},
+			Env: []string{"PATH=/usr/sbin:/usr/bin", "NGINX_VERSION=1.21"},
+		},
+		Env: []string{"A=1"}, Hostname: "demo", PausePid: 42, RootPath: "/run/container/rootfs",
+		User:   User{Home: "/root", Groups: []uint32{0}},
+		Files:  Files{Hosts: "/run/pod/hosts", Hostname: "/run/pod/hostname", ResolvConf: "/run/pod/resolv.conf", Shm: "/run/pod/shm"},
+		Cgroup: true,
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs from what is compiled now; run the test with -update and read the difference:\n%s", path, got)
+	}
+}
+
+func TestCompileGolden(t *testing.T) {
+	restricted := nginx()
+	restricted.Container.SecurityContext = &corev1.SecurityContext{
+		AllowPrivilegeEscalation: ptr(false), ReadOnlyRootFilesystem: ptr(true),
+		Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: []corev1.Capability{"NET_BIND_SERVICE"}},
+	}
+	restricted.User = User{UID: 101, GID: 101, Groups: []uint32{7, 8}}
+	restricted.Container.WorkingDir = "/var/lib/work"
+	for name, c := range map[string]Config{"nginx.plan": nginx(), "restricted.plan": restricted} {
+		t.Run(name, func(t *testing.T) {
+			spec, err := Spec(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec.Linux.Sysctl = map[string]string{"net.core.somaxconn": "512"}
+			p, err := Compile(spec, Options{Staging: "/run/staging", Seccomp: make([]byte, 16), LastCapability: 40})
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, p.String())
+		})
+	}
+}
+
+func TestCompileExecGolden(t *testing.T) {
+	spec, err := Spec(nginx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := *spec.Process
+	process.Args, process.Terminal = []string{"sh"}, true
+	p, err := CompileExec(&process, Options{Seccomp: make([]byte, 16), LastCapability: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "exec.plan", p.String())
+}
+
+// TestImagePathsAreNeverWalked looks through a Plan for a call that would follow a path of the image by itself.
+func TestImagePathsAreNeverWalked(t *testing.T) {
+	spec, err := Spec(nginx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Compile(spec, Options{Staging: "/run/staging", LastCapability: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(p.String(), "\n")
+	for i, line := range lines {
+		for _, call := range []string{" mount(", " chdir(\"", " mkdir(", " open(", " openat("} {
+			if strings.Contains(line, call) && !strings.Contains(line, `chdir("/")`) {
+				t.Errorf("line %d walks a path by name: %s", i, line)
+			}
+		}
+		if strings.Contains(line, "openat2(") && !strings.Contains(line, "NO_MAGICLINKS") {
+			t.Errorf("line %d follows magic links: %s", i, line)
+		}
+		if strings.Contains(line, "move_mount(") && !strings.Contains(line, "T_EMPTY_PATH") && !strings.Contains(line, "/run/staging") {
+			t.Errorf("line %d mounts onto a path: %s", i, line)
+		}
+	}
+}
+
+func TestSpecArguments(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		command, args []string
+		want          string
+	}{
+		{"image", nil, nil, "/docker-entrypoint.sh nginx -g daemon off;"},
+		{"command", []string{"sleep"}, nil, "sleep"},
+		{"args", nil, []string{"-h"}, "/docker-entrypoint.sh -h"},
+		{"both", []string{"sleep"}, []string{"1"}, "sleep 1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := nginx()
+			c.Command, c.Args = test.command, test.args
+			spec, err := Spec(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(spec.Process.Args, " "); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+	c := nginx()
+	c.Image = imgspecv1.ImageConfig{}
+	if _, err := Spec(c); err == nil {
+		t.Error("a container without a command is no error")
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	c := nginx()
+	c.Env = []string{"A=1", "PATH=/bin", "A=2", "B="}
+	got := strings.Join(environment(c), " ")
+	want := "PATH=/bin HOSTNAME=demo HOME=/root NGINX_VERSION=1.21 A=2 B="
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	all := len(capabilityNames)
+	for _, test := range []struct {
+		name      string
+		add, drop []corev1.Capability
+		want      int
+		has       string
+	}{
+		{"default", nil, nil, 14, "CAP_CHOWN"},
+		{"add", []corev1.Capability{"sys_ptrace"}, nil, 15, "CAP_SYS_PTRACE"},
+		{"add all", []corev1.Capability{"ALL"}, nil, all, "CAP_BPF"},
+		{"add all but one", []corev1.Capability{"ALL"}, []corev1.Capability{"CAP_BPF"}, all - 1, "CAP_CHOWN"},
+		{"drop all but one", []corev1.Capability{"KILL"}, []corev1.Capability{"ALL"}, 1, "CAP_KILL"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := Capabilities(&corev1.Capabilities{Add: test.add, Drop: test.drop})
+			if len(got) != test.want || !strings.Contains(strings.Join(got, " "), test.has) {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+	if _, err := capabilitySet([]string{"CAP_NONSENSE"}); err == nil {
+		t.Error("an unknown capability is no error")
+	}
+}

@@ -1,0 +1,36 @@
+// Package container runs one container of a Pod: its OCI specification, its root file system, its first process, and
+// commands executed beside that.
+//
+// # From a Pod's container to a process
+//
+//	Spec(config)             the OCI runtime specification, standard and kept as config.json: any OCI runtime could take it from here
+//	Compile(spec)            a plan.Plan: the same thing as a list of system calls. Pure, tested against golden files.
+//	Start                    mounts the image's layers with a fresh upper directory, detached; opens what the Plan inherits;
+//	                         runs the Plan; notes pid and start time
+//	Exec                     compiles and runs a shorter Plan: join the first process's namespaces, drop privileges, execve
+//	Wait                     sleeps on the pidfd, then says how the process ended
+//
+// # The order in a Plan, and why
+//
+//  1. Not dumpable: nothing in the Pod can read or trace the interpreter on its way (CVE-2019-5736).
+//  2. Join the pause's user, net, ipc and uts namespaces: mqueue and sysfs show the namespace that their mounter is in.
+//  3. clone into new mount, pid and cgroup namespaces, which so belong to the Pod's user namespace.
+//  4. Attach the root file system and mount onto descriptors below it. No path of the image is ever walked by name:
+//     openat2(2) with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS finds each place, move_mount(2) is given the descriptor.
+//     /proc, /sys and /dev must be real directories. What is mounted comes from fsopen(2), from the host's own /dev, or was handed over.
+//  5. Sysctls are written through the fresh procfs, masks and read-only paths are put on it by its descriptor
+//     (CVE-2025-31133, CVE-2025-52881). Nothing under /proc is opened later.
+//  6. pivot_root, leave the old root, enter the working directory and check that it is inside (CVE-2024-21626).
+//  7. Bounding set, groups, gid, uid, capabilities, ambient set, no_new_privs, seccomp, close-on-exec, execve. Without
+//     no_new_privs the kernel wants CAP_SYS_ADMIN for seccomp(2), so then it comes before the privileges go.
+//
+// # What lives where
+//
+// Run/containers/<id> holds config.json, the FIFOs of stdout and stderr, and state.json, from which a later node adopts the
+// container. Data/containers/<id> holds overlay's upper and work directories. Remove deletes both.
+//
+// # What is not promised
+//
+// The upper directory is mounted volatile: after a crash of the machine what a container wrote there may be broken, and a
+// container never starts twice on the same one.
+package container

@@ -1,0 +1,128 @@
+package container
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/rootless/plan"
+)
+
+// attributes are the mount options that are flags; all others are the file system's own.
+var attributes = map[string]uint64{
+	"ro": unix.MOUNT_ATTR_RDONLY, "nosuid": unix.MOUNT_ATTR_NOSUID, "nodev": unix.MOUNT_ATTR_NODEV, "noexec": unix.MOUNT_ATTR_NOEXEC,
+	"noatime": unix.MOUNT_ATTR_NOATIME, "strictatime": unix.MOUNT_ATTR_STRICTATIME, "rw": 0, "bind": 0, "rbind": 0,
+	// Instances of devpts are always new ones since Linux 4.7.
+	"newinstance": 0,
+}
+
+func splitOptions(options []string) (attr uint64, data []string) {
+	for _, o := range options {
+		if a, ok := attributes[o]; ok {
+			attr |= a
+		} else {
+			data = append(data, o)
+		}
+	}
+	return attr, data
+}
+
+// mount appends one mount of the specification.
+func (b *builder) mount(m specs.Mount) error {
+	attr, data := splitOptions(m.Options)
+	what := "mount " + m.Destination
+	if m.Type == "bind" {
+		source := b.Inherit(bindFD + m.Destination)
+		if attr != 0 {
+			b.setAttributes(what, source, attr)
+		}
+		b.moveOnto(what, source, b.bindTarget(what, m))
+		return nil
+	}
+	var fd plan.Ref
+	switch m.Type {
+	case "proc", "sysfs", "tmpfs", "devpts", "mqueue":
+		fd = b.newMount(what, m.Type, attr, data)
+	case "cgroup2":
+		// A cgroup namespace shows only what is below its root, so this needs no further care. Kernels refuse the
+		// mount where the host shows a part of the hierarchy only; the container then has none.
+		b.optionalCgroup(attr)
+		return nil
+	default:
+		return fmt.Errorf("unknown type %q", m.Type)
+	}
+	b.moveOnto(what, fd, b.target(what, m.Destination))
+	if b.mounted == nil {
+		b.mounted = map[string]any{}
+	}
+	b.mounted[path.Clean(m.Destination)] = fd
+	return nil
+}
+
+// newMount makes a detached mount of a new file system.
+func (b *builder) newMount(what, fstype string, attr uint64, data []string) plan.Ref {
+	fs := b.Call(what, unix.SYS_FSOPEN, fstype, plan.Flags{Value: unix.FSOPEN_CLOEXEC, Name: "FSOPEN_CLOEXEC"})
+	for _, option := range data {
+		key, value, _ := strings.Cut(option, "=")
+		b.Call(what+": option "+option, unix.SYS_FSCONFIG, fs, fsconfigSetString, key, value, 0)
+	}
+	b.Call(what, unix.SYS_FSCONFIG, fs, fsconfigCreate, nil, nil, 0)
+	fd := b.Call(what, unix.SYS_FSMOUNT, fs, plan.Flags{Value: unix.FSMOUNT_CLOEXEC, Name: "FSMOUNT_CLOEXEC"}, plan.MountFlags(attr))
+	b.Call("", unix.SYS_CLOSE, fs)
+	return fd
+}
+
+var (
+	fsconfigSetString = plan.Flags{Value: unix.FSCONFIG_SET_STRING, Name: "SET_STRING"}
+	fsconfigCreate    = plan.Flags{Value: unix.FSCONFIG_CMD_CREATE, Name: "CMD_CREATE"}
+)
+
+// target finds the folder that a file system of ours goes to. Those at the top of the root must be real folders, as their
+// contents are trusted later; below /dev and /sys, which then are ours, nothing of the image can be met.
+func (b *builder) target(what, destination string) plan.Ref {
+	destination = path.Clean(destination)
+	for parent := path.Dir(destination); parent != "/"; parent = path.Dir(parent) {
+		if fd, ok := b.mounted[parent]; ok {
+			return b.realFolder(what, fd, relative(strings.TrimPrefix(destination, parent)))
+		}
+	}
+	return b.realFolder(what+": it must be a folder and no symbolic link", b.root, relative(destination))
+}
+
+// bindTarget finds the place of a bind mount: a folder for a folder, a file for a file.
+func (b *builder) bindTarget(what string, m specs.Mount) plan.Ref {
+	destination := path.Clean(m.Destination)
+	if fd, ok := b.mounted[path.Dir(destination)]; ok {
+		return b.realFolder(what, fd, path.Base(destination))
+	}
+	if m.Destination == "/etc/hosts" || m.Destination == "/etc/hostname" || m.Destination == "/etc/resolv.conf" {
+		return b.file(what, b.root, relative(destination))
+	}
+	return b.folder(what, b.root, relative(destination))
+}
+
+func (b *builder) moveOnto(what string, source any, target plan.Ref) {
+	b.Call(what, unix.SYS_MOVE_MOUNT, source, "", target, "", plan.Flags{
+		Value: unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_EMPTY_PATH, Name: "F_EMPTY_PATH|T_EMPTY_PATH"})
+	b.Call("", unix.SYS_CLOSE, target)
+}
+
+func (b *builder) setAttributes(what string, fd any, attr uint64) {
+	const mountAttrSize = 32
+	b.Call(what, unix.SYS_MOUNT_SETATTR, fd, "", plan.Flags{Value: unix.AT_EMPTY_PATH, Name: "AT_EMPTY_PATH"}, plan.MountAttr(attr, 0), mountAttrSize)
+}
+
+// optionalCgroup mounts cgroup2 on /sys/fs/cgroup if the kernel lets it.
+func (b *builder) optionalCgroup(attr uint64) {
+	what := "mount /sys/fs/cgroup"
+	fs := b.Call(what, unix.SYS_FSOPEN, "cgroup2", plan.Flags{Value: unix.FSOPEN_CLOEXEC, Name: "FSOPEN_CLOEXEC"})
+	created := b.Try(unix.SYS_FSCONFIG, fs, fsconfigCreate, nil, nil, 0)
+	b.When(created, func() {
+		fd := b.Call(what, unix.SYS_FSMOUNT, fs, plan.Flags{Value: unix.FSMOUNT_CLOEXEC, Name: "FSMOUNT_CLOEXEC"}, plan.MountFlags(attr))
+		target := b.open(what, b.mounted["/sys"], "fs/cgroup", unix.O_PATH|unix.O_DIRECTORY, noLinks)
+		b.moveOnto(what, fd, target)
+	})
+}

@@ -1,0 +1,295 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/peapod/peapod/rootless/plan"
+	"github.com/peapod/peapod/rootless/seccomp"
+	"github.com/peapod/peapod/rootless/state"
+)
+
+// Runtime starts containers. It holds what is the same for all of them.
+type Runtime struct {
+	paths   state.Paths
+	staging string
+	lastCap int
+
+	mu       sync.Mutex
+	profiles map[string]*specs.LinuxSeccomp // RuntimeDefault by the capabilities it depends on
+}
+
+// NewRuntime prepares the runtime directory.
+func NewRuntime(paths state.Paths) (*Runtime, error) {
+	r := &Runtime{paths: paths, staging: paths.Staging(), profiles: map[string]*specs.LinuxSeccomp{}}
+	if err := os.MkdirAll(r.staging, 0o700); err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
+	if err != nil {
+		return nil, err
+	}
+	r.lastCap, err = strconv.Atoi(strings.TrimSpace(string(b)))
+	return r, err
+}
+
+// Container is a container that was started. It is stored as JSON in the container's runtime directory.
+type Container struct {
+	ID        string
+	Owner     Owner
+	Process   state.Process
+	CreatedAt time.Time
+}
+
+// Owner says whose container it is. It is kept with it so that a node that finds a container can tell.
+type Owner struct {
+	PodUID  string
+	Name    string // as the Pod names it
+	Attempt int32
+	ImageID string
+}
+
+// Streams are the reading ends of a container's stdout and stderr, non-blocking.
+type Streams struct{ Stdout, Stderr *os.File }
+
+// Close closes both. Reads that wait return.
+func (s Streams) Close() {
+	s.Stdout.Close()
+	s.Stderr.Close()
+}
+
+// Root is a mounted root file system that no container has yet.
+type Root struct {
+	ID   string   // of the container to be
+	File *os.File // detached mount
+}
+
+// Mount mounts an image's layers, uppermost first, with a fresh upper directory.
+func (r *Runtime) Mount(id string, lowers []string) (*Root, error) {
+	upper, work := r.paths.ContainerUpper(id), r.paths.ContainerWork(id)
+	for _, dir := range []string{upper, work} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	f, err := overlay(lowers, upper, work)
+	if err != nil {
+		r.removeData(id)
+		return nil, err
+	}
+	return &Root{id, f}, nil
+}
+
+// Sources of what a container is started with, besides its specification.
+type Sources struct {
+	Sandbox *os.File // pidfd of the pause
+	Root    *Root
+	Owner   Owner
+	Cgroup  *os.File // where it starts, if cgroups are delegated
+}
+
+// Start runs a container's first process, a child of the caller, to be waited for by Wait. On failure no process is left, and of
+// files what Remove removes.
+func (r *Runtime) Start(id string, spec *specs.Spec, s Sources) (c *Container, streams Streams, err error) {
+	if err := os.MkdirAll(r.paths.ContainerRun(id), 0o700); err != nil {
+		return nil, streams, err
+	}
+	stdio, err := r.makeStreams(id, spec.Process.User.UID)
+	if err != nil {
+		return nil, streams, err
+	}
+	defer stdio[1].Close()
+	defer stdio[2].Close()
+	// Opened before the container runs: one that ends at once takes what is in its FIFOs with it when nobody else has them open.
+	if streams, err = r.OpenStreams(id); err != nil {
+		return nil, streams, err
+	}
+	c, err = r.start(id, spec, s, stdio)
+	if err != nil {
+		streams.Close()
+	}
+	return c, streams, err
+}
+
+func (r *Runtime) start(id string, spec *specs.Spec, s Sources, stdio [3]*os.File) (*Container, error) {
+	rules, err := filter(spec.Linux)
+	if err != nil {
+		return nil, err
+	}
+	p, err := Compile(spec, Options{Staging: r.staging, Seccomp: rules, LastCapability: r.lastCap})
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]*os.File{sandboxFD: s.Sandbox, rootFD: s.Root.File}
+	defer closeBinds(files)
+	if err := openBinds(files, spec.Mounts); err != nil {
+		return nil, err
+	}
+	created := time.Now()
+	pid, err := plan.Run(plan.Start{Plan: p, Files: files, Stdio: stdio, Attr: attributesFor(s.Cgroup)})
+	if err != nil {
+		return nil, startError(err, spec.Process.Args[0])
+	}
+	return r.started(&Container{ID: id, Owner: s.Owner, CreatedAt: created}, pid, spec)
+}
+
+// started notes a container for the next node.
+func (r *Runtime) started(c *Container, pid int, spec *specs.Spec) (*Container, error) {
+	process, err := state.NewProcess(pid)
+	if err != nil {
+		return nil, err
+	}
+	c.Process = process
+	// The order matters to a node that dies in between: a container without state.json is found by its bundle and killed.
+	if err := errors.Join(state.WriteFile(r.paths.ContainerConfig(c.ID), spec), state.WriteFile(r.paths.ContainerState(c.ID), c)); err != nil {
+		syscall.Kill(pid, syscall.SIGKILL)
+		return nil, err
+	}
+	return c, nil
+}
+
+func attributesFor(cgroup *os.File) *syscall.SysProcAttr {
+	if cgroup == nil {
+		return &syscall.SysProcAttr{}
+	}
+	return &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(cgroup.Fd())}
+}
+
+// startError says what a user can do about a Plan that failed at execve.
+func startError(err error, program string) error {
+	var e *plan.Error
+	if !errors.As(err, &e) || !strings.HasPrefix(e.Act, "exec ") {
+		return err
+	}
+	if errors.Is(err, unix.ENOENT) && !strings.Contains(program, "/") {
+		return fmt.Errorf("exec: %q: executable file not found in $PATH", program)
+	}
+	if errors.Is(err, unix.ENOEXEC) {
+		return fmt.Errorf("exec: %q: %w (is the image for another architecture than %s?)", program, e.Err, runtime.GOARCH)
+	}
+	return fmt.Errorf("exec: %q: %w", program, e.Err)
+}
+
+func openBinds(files map[string]*os.File, mounts []specs.Mount) error {
+	for _, m := range mounts {
+		if m.Type != "bind" {
+			continue
+		}
+		f, err := OpenTree(m.Source, 0)
+		if err != nil {
+			return fmt.Errorf("mount %s: %w", m.Destination, err)
+		}
+		files[bindFD+m.Destination] = f
+	}
+	return nil
+}
+
+func closeBinds(files map[string]*os.File) {
+	for name, f := range files {
+		if strings.HasPrefix(name, bindFD) {
+			f.Close()
+		}
+	}
+}
+
+// makeStreams makes stdout and stderr and opens them for the container, which gets them as its own, because programs reopen them through
+// /dev/stdout. The container holds them open for reading too, so it never gets SIGPIPE, and what it
+// writes waits in the kernel while no node reads.
+func (r *Runtime) makeStreams(id string, uid uint32) (streams [3]*os.File, err error) {
+	for i, path := range []string{1: r.paths.ContainerStdout(id), 2: r.paths.ContainerStderr(id)} {
+		if path == "" {
+			continue
+		}
+		if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
+			return streams, &os.PathError{Op: "mkfifo", Path: path, Err: err}
+		}
+		if err := os.Chown(path, int(uid), -1); err != nil {
+			return streams, err
+		}
+		// Not through os.OpenFile: that would make the descriptor, which the container shares, non-blocking.
+		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return streams, &os.PathError{Op: "open", Path: path, Err: err}
+		}
+		streams[i] = os.NewFile(uintptr(fd), path)
+	}
+	return streams, nil
+}
+
+// OpenStreams opens the reading ends of a container's stdout and stderr.
+func (r *Runtime) OpenStreams(id string) (s Streams, err error) {
+	if s.Stdout, err = os.OpenFile(r.paths.ContainerStdout(id), os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
+		return s, err
+	}
+	if s.Stderr, err = os.OpenFile(r.paths.ContainerStderr(id), os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
+		s.Stdout.Close()
+	}
+	return s, err
+}
+
+// Seccomp resolves RuntimeDefault for a set of capabilities, once for each. Unconfined is nil.
+func (r *Runtime) Seccomp(profile corev1.SeccompProfileType, capabilities []string) (*specs.LinuxSeccomp, error) {
+	if profile == corev1.SeccompProfileTypeUnconfined {
+		return nil, nil
+	}
+	key := strings.Join(capabilities, ",")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p, ok := r.profiles[key]; ok {
+		return p, nil
+	}
+	kernel, err := seccomp.Kernel()
+	if err != nil {
+		return nil, err
+	}
+	p, err := seccomp.Default(runtime.GOARCH, capabilities, kernel)
+	if err != nil {
+		return nil, err
+	}
+	r.profiles[key] = p
+	return p, nil
+}
+
+// filter compiles the specification's seccomp profile.
+func filter(l *specs.Linux) ([]byte, error) {
+	if l == nil || l.Seccomp == nil {
+		return nil, nil
+	}
+	f, err := seccomp.Compile(l.Seccomp, runtime.GOARCH)
+	if err != nil {
+		return nil, err
+	}
+	return f.Bytes(), nil
+}
+
+// Load reads what Start noted of a container.
+func (r *Runtime) Load(id string) (*Container, *specs.Spec, error) {
+	c, spec := &Container{}, &specs.Spec{}
+	if err := state.ReadFile(r.paths.ContainerState(id), c); err != nil {
+		return nil, nil, err
+	}
+	return c, spec, state.ReadFile(r.paths.ContainerConfig(id), spec)
+}
+
+// Remove deletes everything of a container whose processes have ended.
+func (r *Runtime) Remove(id string) error {
+	return errors.Join(os.RemoveAll(r.paths.ContainerRun(id)), r.removeData(id))
+}
+
+// removeData deletes the upper and work directories. Overlay leaves a folder without any permission in work, and the
+// container may have left more of that kind, but the node is root of the user namespace they are in.
+func (r *Runtime) removeData(id string) error {
+	return os.RemoveAll(filepath.Clean(r.paths.ContainerData(id)))
+}

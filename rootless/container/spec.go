@@ -1,0 +1,136 @@
+package container
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/runtime-tools/generate"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Config is everything that the specification of one container depends on.
+type Config struct {
+	Pod       *corev1.Pod
+	Container *corev1.Container
+	Image     imgspecv1.ImageConfig
+	// Command and Args are the Pod's, expanded; Env is the Pod's environment in order, expanded.
+	Command, Args []string
+	Env           []string
+	Hostname      string
+	User          User                // resolved in the image
+	PausePid      int                 // whose namespaces the container joins
+	RootPath      string              // for runtimes that want the root file system by path
+	Files         Files               // host paths of the files that a Pod's containers share
+	Seccomp       *specs.LinuxSeccomp // nil: unconfined
+	Cgroup        bool                // mount cgroup2 on /sys/fs/cgroup
+}
+
+// Files are host paths of what every container of a Pod sees at a fixed place.
+type Files struct {
+	Hosts, Hostname, ResolvConf string // files at /etc
+	Shm                         string // the folder at /dev/shm
+}
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Spec returns the OCI runtime specification of a container.
+func Spec(c Config) (*specs.Spec, error) {
+	g, err := generate.New("linux")
+	if err != nil {
+		return nil, fmt.Errorf("generate the specification: %w", err)
+	}
+	args := processArgs(c)
+	if len(args) == 0 {
+		return nil, fmt.Errorf("container %s: no command: neither the Pod nor the image names one", c.Container.Name)
+	}
+	g.SetProcessArgs(args)
+	g.Config.Process.Env = environment(c)
+	g.SetProcessCwd(workingDirectory(c))
+	g.Config.Process.User = specs.User{UID: c.User.UID, GID: c.User.GID, AdditionalGids: c.User.Groups}
+	g.Config.Process.Rlimits = nil // the node's own, as the kubelet's runtimes do
+	g.SetHostname(c.Hostname)
+	g.SetRootPath(c.RootPath)
+	secure(&g, c)
+	namespaces(&g, c)
+	mounts(&g, c)
+	return g.Config, nil
+}
+
+// processArgs combines image and Pod as the kubelet does: a command replaces the image's entry point and its arguments,
+// arguments replace the image's arguments only.
+func processArgs(c Config) []string {
+	entrypoint, cmd := c.Image.Entrypoint, c.Image.Cmd
+	if len(c.Command) > 0 {
+		entrypoint, cmd = c.Command, nil
+	}
+	if len(c.Args) > 0 {
+		cmd = c.Args
+	}
+	return append(append([]string{}, entrypoint...), cmd...)
+}
+
+// environment is the image's, then the Pod's, of which the last value counts.
+func environment(c Config) []string {
+	base := []string{"PATH=" + defaultPath, "HOSTNAME=" + c.Hostname}
+	if c.User.Home != "" {
+		base = append(base, "HOME="+c.User.Home)
+	}
+	var order []string
+	values := map[string]string{}
+	for _, list := range [][]string{base, c.Image.Env, c.Env} {
+		for _, entry := range list {
+			name, _, _ := strings.Cut(entry, "=")
+			if _, ok := values[name]; !ok {
+				order = append(order, name)
+			}
+			values[name] = entry
+		}
+	}
+	env := make([]string, len(order))
+	for i, name := range order {
+		env[i] = values[name]
+	}
+	return env
+}
+
+func workingDirectory(c Config) string {
+	for _, dir := range []string{c.Container.WorkingDir, c.Image.WorkingDir} {
+		if dir != "" {
+			return path.Join("/", dir)
+		}
+	}
+	return "/"
+}
+
+// namespaces says which of the pause's the container joins and which are its own.
+func namespaces(g *generate.Generator, c Config) {
+	g.ClearLinuxNamespaces()
+	joined := func(kind specs.LinuxNamespaceType, name string) specs.LinuxNamespace {
+		return specs.LinuxNamespace{Type: kind, Path: fmt.Sprintf("/proc/%d/ns/%s", c.PausePid, name)}
+	}
+	g.Config.Linux.Namespaces = []specs.LinuxNamespace{
+		joined(specs.UserNamespace, "user"), joined(specs.NetworkNamespace, "net"),
+		joined(specs.IPCNamespace, "ipc"), joined(specs.UTSNamespace, "uts"),
+		{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.CgroupNamespace},
+	}
+}
+
+// mounts are what the kubelet's runtimes give every container, in the order in which they are mounted.
+func mounts(g *generate.Generator, c Config) {
+	g.RemoveMount("/dev/shm")
+	if c.Cgroup {
+		g.AddMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup2", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})
+	}
+	bind := func(destination, source string, options ...string) {
+		if source != "" {
+			g.AddMount(specs.Mount{Destination: destination, Type: "bind", Source: source, Options: append([]string{"rbind"}, options...)})
+		}
+	}
+	bind("/dev/shm", c.Files.Shm, "nosuid", "noexec", "nodev")
+	bind("/etc/hosts", c.Files.Hosts)
+	bind("/etc/hostname", c.Files.Hostname)
+	bind("/etc/resolv.conf", c.Files.ResolvConf)
+}

@@ -1,0 +1,122 @@
+package container
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Exit is how a process ended.
+type Exit struct {
+	Code    int            // exit code; 128+n if killed by signal n
+	Signal  syscall.Signal // 0 if it exited by itself
+	Unknown bool           // nobody could say: Code is 137, as the kubelet reports it
+	At      time.Time
+}
+
+// unknownExit is what the kubelet reports of a container that ended while nobody looked.
+func unknownExit() Exit { return Exit{Code: 137, Unknown: true, At: time.Now()} }
+
+// Wait sleeps until the process of a pidfd ends and says how. The pidfd must be non-blocking; it is closed. A child of this
+// process is reaped; of another process, which this node has adopted, the kernel tells the status to whoever held
+// a pidfd (PIDFD_GET_INFO, Linux 6.15).
+func Wait(pidfd *os.File) Exit {
+	defer pidfd.Close()
+	conn, err := pidfd.SyscallConn()
+	if err != nil {
+		return unknownExit()
+	}
+	exit := unknownExit()
+	// The poller wakes this goroutine when the pidfd becomes readable, that is, when the process has ended.
+	err = conn.Read(func(fd uintptr) bool {
+		if !ended(int(fd)) {
+			return false
+		}
+		exit = status(int(fd))
+		return true
+	})
+	if err != nil {
+		return unknownExit()
+	}
+	return exit
+}
+
+func ended(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n == 1
+}
+
+// status reaps a child, or asks the kernel about a process that another one reaps.
+func status(fd int) Exit {
+	var info siginfo
+	for {
+		err := unix.Waitid(unix.P_PIDFD, fd, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err == nil {
+			return info.exit()
+		}
+		return adoptedStatus(fd)
+	}
+}
+
+// siginfo is the part of siginfo_t that waitid(2) fills, in the layout of 64-bit machines.
+type siginfo struct {
+	signo, errno, code, _ int32
+	pid, uid, status      int32
+	_                     [100]byte
+}
+
+// exit reads si_code and si_status (waitid(2)): with CLD_EXITED the status is the exit code, else a signal.
+func (s siginfo) exit() Exit {
+	const cldExited = 1
+	if s.code == cldExited {
+		return Exit{Code: int(s.status), At: time.Now()}
+	}
+	return Exit{Code: 128 + int(s.status), Signal: syscall.Signal(s.status), At: time.Now()}
+}
+
+// pidfdInfo is struct pidfd_info (linux/pidfd.h) up to the exit code.
+type pidfdInfo struct {
+	mask, cgroupid           uint64
+	pid, tgid, ppid          uint32
+	ruid, rgid, euid, egid   uint32
+	suid, sgid, fsuid, fsgid uint32
+	exitCode                 int32
+}
+
+const (
+	pidfdInfoExit = 1 << 3
+	pidfdGetInfo  = 0xc0000000 | uint(unsafe.Sizeof(pidfdInfo{}))<<16 | 0xff<<8 | 11 // _IOWR(0xFF, 11, struct pidfd_info)
+)
+
+// reapingTakes is how long whoever inherits an orphan may take to reap it; only then the kernel tells its status.
+const reapingTakes = 2 * time.Second
+
+// adoptedStatus asks for the wait status that the kernel keeps for the holders of a pidfd.
+func adoptedStatus(fd int) Exit {
+	for deadline := time.Now().Add(reapingTakes); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		info := pidfdInfo{mask: pidfdInfoExit}
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(pidfdGetInfo), uintptr(unsafe.Pointer(&info)))
+		if errno == unix.ENOTTY || errno == unix.EINVAL {
+			break // the kernel is older than 6.15
+		}
+		if errno == 0 && info.mask&pidfdInfoExit != 0 {
+			return waitStatusExit(syscall.WaitStatus(info.exitCode))
+		}
+	}
+	return unknownExit()
+}
+
+func waitStatusExit(s syscall.WaitStatus) Exit {
+	if s.Signaled() {
+		return Exit{Code: 128 + int(s.Signal()), Signal: s.Signal(), At: time.Now()}
+	}
+	return Exit{Code: s.ExitStatus(), At: time.Now()}
+}

@@ -1,0 +1,175 @@
+// Package sandbox makes and ends what the containers of one Pod share: the namespaces, held by a pause process.
+//
+// A Pod's pause is a child of the node in a user namespace of its own, P, nested in U with the same ids, and in new net, ipc and
+// uts namespaces that belong to P. So the Pods hold no capability over each other, nor over the image store, while the
+// node, which is root of U, holds all of them over every P.
+//
+//	Start    a Plan: name the host, write the Pod's sysctls, execve(pause); beside it /dev/shm, a tmpfs mounted in M
+//	Load     finds, for a new node, the pause that an earlier one started
+//	Stop     kills the pause and waits; the kernel takes the namespaces apart when the last container is gone too
+//
+// The addresses are not the sandbox's matter: the node asks the network for them, with NetworkNamespace in hand.
+//
+// A pause shares the node's mount and pid namespaces: nothing of the Pod can see it there.
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/peapod/peapod/rootless/plan"
+	"github.com/peapod/peapod/rootless/state"
+	"github.com/peapod/peapod/rootless/userns"
+)
+
+// Config says what a Pod's namespaces look like.
+type Config struct {
+	UID      types.UID
+	Hostname string
+	Maps     userns.Maps       // of U
+	Sysctls  map[string]string // by dotted name; net.* and those of the ipc namespace
+}
+
+// Sandbox is a running pause. It is stored as JSON in the Pod's runtime directory.
+type Sandbox struct {
+	ID        string
+	Process   state.Process
+	CreatedAt time.Time
+}
+
+// shmSize is the kubelet's runtimes' size of /dev/shm.
+const shmSize = "64m"
+
+// Start makes the namespaces. On failure nothing is left.
+func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
+	if err := os.MkdirAll(paths.PodRun(c.UID), 0o700); err != nil {
+		return nil, err
+	}
+	if err := mountShm(paths.PodShm(c.UID)); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			unmountShm(paths.PodShm(c.UID))
+		}
+	}()
+	pause, err := plan.Pause()
+	if err != nil {
+		return nil, err
+	}
+	created := time.Now()
+	pid, err := plan.Run(plan.Start{
+		Plan:  compile(c),
+		Files: map[string]*os.File{"pause": pause.File()},
+		Attr: &syscall.SysProcAttr{
+			Cloneflags:                 unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+			UidMappings:                userns.Nested(c.Maps.UIDs),
+			GidMappings:                userns.Nested(c.Maps.GIDs),
+			GidMappingsEnableSetgroups: true,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start the pause: %w", err)
+	}
+	process, err := state.NewProcess(pid)
+	if err == nil {
+		s = &Sandbox{ID: id, Process: process, CreatedAt: created}
+		err = state.WriteFile(paths.PodSandbox(c.UID), s)
+	}
+	if err != nil {
+		syscall.Kill(pid, syscall.SIGKILL)
+		return nil, err
+	}
+	return s, nil
+}
+
+// compile is the pause's Plan. The host's own /proc/sys shows the parameters of the namespaces that the writer is in.
+func compile(c Config) *plan.Plan {
+	p := plan.New()
+	p.Call("", unix.SYS_SETSID)
+	p.Call("set the hostname", unix.SYS_SETHOSTNAME, c.Hostname, len(c.Hostname))
+	for _, name := range slices.Sorted(maps.Keys(c.Sysctls)) {
+		value := c.Sysctls[name]
+		what := fmt.Sprintf("set sysctl %s to %s", name, value)
+		fd := p.Call(what, unix.SYS_OPENAT, plan.Flags{Value: 0xffffffffffffff9c, Name: "AT_FDCWD"},
+			"/proc/sys/"+strings.ReplaceAll(name, ".", "/"), plan.Flags{Value: unix.O_WRONLY | unix.O_CLOEXEC, Name: "O_WRONLY|O_CLOEXEC"}, 0)
+		p.Call(what, unix.SYS_WRITE, fd, value, len(value))
+		p.Call("", unix.SYS_CLOSE, fd)
+	}
+	p.ExecPause()
+	return p
+}
+
+func mountShm(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if err := unix.Mount("shm", path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=1777,size="+shmSize); err != nil {
+		return &os.PathError{Op: "mount", Path: path, Err: err}
+	}
+	return nil
+}
+
+func unmountShm(path string) error {
+	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return &os.PathError{Op: "unmount", Path: path, Err: err}
+	}
+	return nil
+}
+
+// Load finds the sandbox of a Pod. It returns nil if there is none whose pause still runs.
+func Load(paths state.Paths, uid types.UID) (*Sandbox, error) {
+	s := &Sandbox{}
+	if err := state.ReadFile(paths.PodSandbox(uid), s); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	if !s.Process.Alive() {
+		return nil, nil
+	}
+	return s, nil
+}
+
+// Open returns a pidfd of the pause, for Plans that join its namespaces and for waiting. The caller closes it.
+func (s *Sandbox) Open() (*os.File, error) { return s.Process.Open() }
+
+// NetworkNamespace opens the Pod's network namespace. The caller closes it.
+func (s *Sandbox) NetworkNamespace() (*os.File, error) {
+	return os.Open(fmt.Sprintf("/proc/%d/ns/net", s.Process.Pid))
+}
+
+// Stop ends the pause and takes off /dev/shm. It may be called again, and for a sandbox whose pause is gone.
+func (s *Sandbox) Stop(paths state.Paths, uid types.UID) error {
+	pidfd, err := s.Process.Open()
+	switch {
+	case errors.Is(err, unix.ESRCH):
+	case err != nil:
+		return err
+	default:
+		err = unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0)
+		pidfd.Close()
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return os.NewSyscallError("kill the pause", err)
+		}
+	}
+	return Clean(paths, uid)
+}
+
+// Clean removes a Pod's runtime directory and what is mounted in it, whatever is left of either.
+func Clean(paths state.Paths, uid types.UID) error {
+	if err := unmountShm(paths.PodShm(uid)); err != nil {
+		return err
+	}
+	return os.RemoveAll(paths.PodRun(uid))
+}
