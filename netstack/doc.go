@@ -1,0 +1,41 @@
+// Package netstack gives Pods their network without any privilege on the host.
+//
+// The words:
+//
+//   - The hub is a network namespace with one bridge. The bridge carries the gateway addresses, one IPv4 and one IPv6.
+//   - A Pod has a namespace of its own and one veth into the bridge, with one fixed IPv4 and one fixed IPv6 address. Both
+//     come from the hub's two ranges and have the same number in each: the n-th IPv4 address goes with the n-th IPv6 address.
+//   - The host is the network namespace of this process. Its ordinary goroutines dial and listen there.
+//   - The engine carries what leaves the ranges: it takes flows out of the hub and makes them again as sockets of the host.
+//
+// One use:
+//
+//	hub, err := netstack.Open(netstack.Config{Netns: hubNetns})
+//	addrs, err := hub.Attach(podNetns, netstack.Endpoint{ID: uid, Name: "demo", Namespace: "default"})
+//	conn, err := hub.Dial(ctx, "tcp", netip.AddrPortFrom(addrs.V4, 80).String()) // a probe
+//	err = hub.Detach(uid)
+//	err = hub.Close()
+//
+// What travels where: Pod to Pod is switched by the bridge and never seen by this process. A Pod's packet for an address
+// outside the ranges reaches the gateway, where an nftables rule hands it to a socket of the engine (tproxy). The engine
+// dials the destination from the host and copies. A query to port 53 of the gateway is answered by package dns.
+//
+// # Threads
+//
+// A process in a user namespace can join the hub, which that user namespace owns, but cannot come back to the host's
+// network namespace, which it does not own. So one thread moves into the hub for good and creates all sockets of the hub; a
+// socket stays in the namespace it was made in, whoever uses it later. That thread also visits the Pods' namespaces.
+//
+// # Death and return
+//
+// Everything a hub needs to go on is in the kernel: the bridge with its addresses (and so the ranges), the veths, and in
+// each veth's alias the Pod's ID and addresses. [Open] sets up only what is missing; Open of a hub that another process left
+// behind finds the ranges and the reservations again. Only names are told anew, with [Hub.Adopt]. While no process serves the
+// hub, Pods still reach each other; a new connection to the outside is silent until its SYN is sent again.
+//
+// # Not promised
+//
+// Connections to the outside end with the process that relays them. A destination that refuses is seen by the Pod
+// as a connection that is reset right after it was opened. ICMP is not carried to the outside. The host's loopback and
+// link-local addresses are closed to Pods.
+package netstack
