@@ -1,0 +1,78 @@
+package image
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/homedir"
+	"go.podman.io/storage/types"
+)
+
+// storeOptions decides which directories to use. It starts from what podman would use (storage.conf(5), else the
+// built-in defaults) and leaves that only for a store that the kernel's overlay cannot mount.
+func storeOptions(o Options) (storage.StoreOptions, error) {
+	options, err := types.LoadStoreOptions(types.LoadOptions{})
+	if err != nil {
+		return options, fmt.Errorf("read storage.conf: %w", err)
+	}
+	switch {
+	case o.GraphRoot != "":
+		options.GraphRoot = o.GraphRoot
+	case !kernelOverlay(options):
+		if options, err = ownStore(); err != nil {
+			return options, err
+		}
+	}
+	if o.RunRoot != "" {
+		options.RunRoot = o.RunRoot
+	}
+	options.GraphDriverName = "overlay"
+	options.GraphDriverPriority = nil
+	// The driver would bind its directory onto itself to keep its mounts private. We mount by ourselves, elsewhere, and
+	// our mount namespace should hold nothing that nobody needs.
+	options.GraphDriverOptions = append(slices.Clone(options.GraphDriverOptions), "overlay.skip_mount_home=true")
+	return options, nil
+}
+
+// ownStore is where images go when the user's own store is not for us.
+func ownStore() (storage.StoreOptions, error) {
+	data, err := homedir.GetDataHome()
+	if err != nil {
+		return storage.StoreOptions{}, fmt.Errorf("find a directory for images: %w", err)
+	}
+	runtime, err := homedir.GetRuntimeDir()
+	if err != nil {
+		return storage.StoreOptions{}, fmt.Errorf("find a runtime directory for images: %w", err)
+	}
+	return storage.StoreOptions{
+		GraphRoot: filepath.Join(data, "peapod", "storage"),
+		RunRoot:   filepath.Join(runtime, "peapod", "storage"),
+	}, nil
+}
+
+// kernelOverlay reports whether the layers of a store, or those that podman would make in it, can be the lower
+// directories of an overlay mount. The library leaves two traces: each driver keeps records in DRIVER-layers, and
+// overlay/.has-mount-program says "true" where fuse-overlayfs is used, whose layers mark deletions its own way.
+func kernelOverlay(options storage.StoreOptions) bool {
+	if driver := options.GraphDriverName; driver != "" && driver != "overlay" {
+		return false
+	}
+	for _, option := range options.GraphDriverOptions {
+		name, value, _ := strings.Cut(option, "=")
+		if strings.HasSuffix(name, "mount_program") && value != "" {
+			return false
+		}
+	}
+	if flag, err := os.ReadFile(filepath.Join(options.GraphRoot, "overlay", ".has-mount-program")); err == nil {
+		return strings.TrimSpace(string(flag)) != "true"
+	}
+	records, err := filepath.Glob(filepath.Join(options.GraphRoot, "*-layers"))
+	if err != nil || len(records) == 0 {
+		return true // nothing there yet; podman will find ours and go along
+	}
+	return slices.Contains(records, filepath.Join(options.GraphRoot, "overlay-layers"))
+}
