@@ -194,10 +194,9 @@ const (
 	execReportFD = 201
 )
 
-// Exec replaces the calling process by the interpreter, and so does not return if it succeeds. Descriptors are those of
-// this process that are not close-on-exec, by their own numbers; a Plan for Exec inherits none by name. A failure of
-// the Plan ends the process with status 127 and without a word: Run a Plan of the same calls first to learn why it would fail.
-func Exec(p *Plan) error {
+// Exec replaces the calling process by the interpreter, and so does not return if it succeeds. The Plan inherits descriptors of
+// this process by their own numbers, and none by name. A failure of the Plan ends the process with status 127 and without a word: Run a Plan of the same calls first to learn why it would fail.
+func Exec(p *Plan, inherited ...int) error {
 	interpreter, err := Interpreter()
 	if err != nil {
 		return err
@@ -213,6 +212,11 @@ func Exec(p *Plan) error {
 	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: os.DevNull, Err: err}
+	}
+	for _, fd := range inherited {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return os.NewSyscallError("fcntl", err)
+		}
 	}
 	for to, from := range map[int]int{execPlanFD: fd, execReportFD: null} {
 		if err := unix.Dup3(from, to, 0); err != nil {

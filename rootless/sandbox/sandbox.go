@@ -166,10 +166,18 @@ func (s *Sandbox) Stop(paths state.Paths, uid types.UID) error {
 	return Clean(paths, uid)
 }
 
-// Clean removes a Pod's runtime directory and what is mounted in it, whatever is left of either.
+// Clean takes off /dev/shm and forgets the sandbox, whatever is left of either. Other files of the Pod stay.
 func Clean(paths state.Paths, uid types.UID) error {
-	if err := unmountShm(paths.PodShm(uid)); err != nil {
+	shm := paths.PodShm(uid)
+	if err := unmountShm(shm); err != nil {
 		return err
 	}
-	return os.RemoveAll(paths.PodRun(uid))
+	return errors.Join(ignoreMissing(os.Remove(shm)), ignoreMissing(os.Remove(paths.PodSandbox(uid))))
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }

@@ -35,7 +35,7 @@ func (h *Holder) Enter(argv, environ []string, keep []int) error {
 		p.Keep(fd)
 	}
 	p.Call("execute "+argv[0], unix.SYS_EXECVE, argv[0], plan.Vector(argv), plan.Vector(environ))
-	return plan.Exec(p)
+	return plan.Exec(p, append([]int{int(pidfd.Fd())}, keep...)...)
 }
 
 // join appends what puts a process into U and M, as their root.

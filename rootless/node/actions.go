@@ -1,0 +1,225 @@
+package node
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/peapod/peapod/image"
+	"github.com/peapod/peapod/netstack"
+	"github.com/peapod/peapod/rootless/container"
+	"github.com/peapod/peapod/rootless/kube"
+	"github.com/peapod/peapod/rootless/lifecycle"
+	"github.com/peapod/peapod/rootless/sandbox"
+)
+
+// newID is an id as container runtimes have them: 64 hexadecimal digits.
+func newID() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+// createSandbox answers lifecycle.CreateSandbox.
+func (p *pod) createSandbox(object *corev1.Pod) lifecycle.Event {
+	addrs, err := p.makeSandbox(object)
+	if err != nil {
+		return lifecycle.SandboxFailed{Err: err.Error()}
+	}
+	return lifecycle.SandboxReady{IPs: []string{addrs.V4.String(), addrs.V6.String()}}
+}
+
+func (p *pod) makeSandbox(object *corev1.Pod) (addrs netstack.Addrs, err error) {
+	n := p.node
+	s, err := sandbox.Start(n.paths, newID(), sandbox.Config{
+		UID: p.uid, Hostname: kube.Hostname(object), Maps: n.maps, Sysctls: sysctls(object),
+	})
+	if err != nil {
+		return addrs, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Stop(n.paths, p.uid), n.hub.Detach(string(p.uid)))
+		}
+	}()
+	netns, err := s.NetworkNamespace()
+	if err != nil {
+		return addrs, err
+	}
+	defer netns.Close()
+	if addrs, err = n.hub.Attach(netns, p.endpoint(object)); err != nil {
+		return addrs, err
+	}
+	gateway := n.hub.Gateway()
+	host, _ := os.ReadFile("/etc/resolv.conf") // a host without one has no search domains
+	err = writePodFiles(n.paths, object, podNetwork{
+		IPs: []netip.Addr{addrs.V4, addrs.V6}, Resolvers: []netip.Addr{gateway.V4, gateway.V6},
+		Search: n.hub.SearchDomains(p.namespace), Host: string(host),
+	})
+	if err != nil {
+		return addrs, err
+	}
+	return addrs, p.watchSandbox(s)
+}
+
+func (p *pod) endpoint(object *corev1.Pod) netstack.Endpoint {
+	return netstack.Endpoint{ID: string(p.uid), Name: p.name, Namespace: p.namespace, Hostname: kube.Hostname(object)}
+}
+
+// sysctls are what the Pod asks for, and what the kubelet's runtimes set by default: ports below 1024 need no capability inside a Pod.
+func sysctls(object *corev1.Pod) map[string]string {
+	values := map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"}
+	if s := object.Spec.SecurityContext; s != nil {
+		for _, sysctl := range s.Sysctls {
+			values[kube.SysctlName(sysctl.Name)] = sysctl.Value
+		}
+	}
+	return values
+}
+
+// watchSandbox keeps hold of a sandbox and posts its end.
+func (p *pod) watchSandbox(s *sandbox.Sandbox) error {
+	pidfd, err := s.Open()
+	if err != nil {
+		return fmt.Errorf("open the pause: %w", err)
+	}
+	p.crew.setSandbox(s)
+	go func() {
+		container.Wait(pidfd)
+		if p.crew.getSandbox() == s { // else it was removed on purpose
+			p.post(lifecycle.SandboxLost{})
+		}
+	}()
+	return nil
+}
+
+// removeSandbox answers lifecycle.RemoveSandbox. It does what it can and reports trouble in the log: a Pod that cannot be
+// removed would be worse than a file that is left.
+func (p *pod) removeSandbox() lifecycle.Event {
+	for _, i := range p.crew.all() {
+		if err := i.signal(syscall.SIGKILL); err != nil {
+			p.log.Error("kill a container", "id", i.ID, "error", err)
+		}
+		<-i.done
+	}
+	if err := p.node.hub.Detach(string(p.uid)); err != nil {
+		p.log.Error("detach from the network", "error", err)
+	}
+	s := p.crew.getSandbox()
+	p.crew.setSandbox(nil)
+	if s != nil {
+		if err := s.Stop(p.node.paths, p.uid); err != nil {
+			p.log.Error("stop the sandbox", "error", err)
+		}
+	}
+	return lifecycle.SandboxRemoved{}
+}
+
+// pullImage answers lifecycle.PullImage.
+func (p *pod) pullImage(a lifecycle.PullImage) lifecycle.Event {
+	failed := func(reason string, err error) lifecycle.Event {
+		return lifecycle.ImageFailed{Container: a.Container, Image: a.Image, Reason: reason, Err: err.Error()}
+	}
+	if _, err := image.ParseReference(a.Image); err != nil {
+		return failed("InvalidImageName", fmt.Errorf("Failed to apply default image tag %q: %w", a.Image, err)) //nolint:staticcheck // the kubelet's words
+	}
+	present, err := p.node.images.Get(a.Image)
+	switch {
+	case err != nil && !errors.Is(err, image.ErrNotFound):
+		return failed("ImageInspectError", err)
+	case err == nil && a.Policy != corev1.PullAlways:
+		return lifecycle.ImageReady{Container: a.Container, Image: a.Image, ImageID: present.ID, Present: true}
+	case err != nil && a.Policy == corev1.PullNever:
+		return failed("ErrImageNeverPull", fmt.Errorf("Container image %q is not present with pull policy of Never", a.Image)) //nolint:staticcheck // the kubelet's words
+	}
+	p.post(lifecycle.ImagePulling{Container: a.Container, Image: a.Image})
+	began := time.Now()
+	pulled, err := p.node.pull(p.node.ctx, a.Image, nil)
+	if err != nil {
+		return failed("", err)
+	}
+	return lifecycle.ImageReady{Container: a.Container, Image: a.Image, ImageID: pulled.ID, Took: time.Since(began), Size: pulled.Size}
+}
+
+// stopContainer begins what lifecycle.StopContainer asks for; the answer is the process's end.
+func (p *pod) stopContainer(object *corev1.Pod, a lifecycle.StopContainer) {
+	i := p.crew.get(a.ID)
+	if i == nil {
+		p.post(lifecycle.ContainerExited{Container: a.Container, Attempt: a.Attempt, At: time.Now(), Unknown: true})
+		return
+	}
+	signal := p.stopSignal(i)
+	if err := i.stop(signal, time.Duration(a.Grace)*time.Second); err != nil {
+		p.log.Error("stop a container", "container", a.Container, "error", err)
+	}
+}
+
+// stopSignal is the image's, else SIGTERM.
+func (p *pod) stopSignal(i *instance) syscall.Signal {
+	if img, err := p.node.images.Get(i.imageID); err == nil && img.Config.StopSignal != "" {
+		if s, ok := parseSignal(img.Config.StopSignal); ok {
+			return s
+		}
+	}
+	return syscall.SIGTERM
+}
+
+// parseSignal understands SIGTERM, TERM and 15.
+func parseSignal(s string) (syscall.Signal, bool) {
+	var number int
+	if _, err := fmt.Sscanf(s, "%d", &number); err == nil && number > 0 && number <= 64 {
+		return syscall.Signal(number), true
+	}
+	name := strings.ToUpper(s)
+	if !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	signal := unix.SignalNum(name)
+	return signal, signal != 0
+}
+
+// removeContainer does what lifecycle.RemoveContainer asks for.
+func (p *pod) removeContainer(a lifecycle.RemoveContainer) {
+	if a.ID == "" {
+		return
+	}
+	i := p.crew.get(a.ID)
+	if i != nil {
+		<-i.done
+		_ = os.Remove(i.logPath)
+	} else {
+		_ = os.Remove(p.node.paths.ContainerLog(p.namespace, p.name, p.uid, a.Container, a.Attempt))
+	}
+	p.crew.remove(a.ID)
+	if err := p.node.runtime.Remove(a.ID); err != nil {
+		p.log.Error("remove a container's files", "id", a.ID, "error", err)
+	}
+}
+
+// removeFiles removes what is left of a Pod.
+func (p *pod) removeFiles() {
+	for _, i := range p.crew.all() {
+		if err := p.node.runtime.Remove(i.ID); err != nil {
+			p.log.Error("remove a container's files", "id", i.ID, "error", err)
+		}
+	}
+	err := errors.Join(sandbox.Clean(p.node.paths, p.uid), os.RemoveAll(p.node.paths.PodRun(p.uid)),
+		os.RemoveAll(p.node.paths.PodLogs(p.namespace, p.name, p.uid)))
+	if err != nil {
+		p.log.Error("remove the Pod's files", "error", err)
+	}
+}
+
+// prepareFiles makes the Pod's runtime directory, which the loop expects.
+func (n *Node) prepareFiles(object *corev1.Pod) error {
+	return os.MkdirAll(n.paths.PodRun(object.UID), 0o700)
+}

@@ -1,0 +1,235 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/peapod/peapod/netstack"
+	"github.com/peapod/peapod/rootless/container"
+	"github.com/peapod/peapod/rootless/lifecycle"
+	"github.com/peapod/peapod/rootless/sandbox"
+	"github.com/peapod/peapod/rootless/state"
+)
+
+// adopt takes over what an earlier node left: it starts a loop for each stored Pod with the facts that were saved and the
+// difference to what is there now, and removes what belongs to no Pod.
+func (n *Node) adopt() error {
+	found, err := n.findContainers()
+	if err != nil {
+		return err
+	}
+	objects, _ := n.registry.list("")
+	for _, object := range objects {
+		if err := n.adoptPod(object, found[string(object.UID)]); err != nil {
+			return fmt.Errorf("adopt pod %s: %w", key(object.Namespace, object.Name), err)
+		}
+		delete(found, string(object.UID))
+	}
+	for _, orphans := range found {
+		for _, c := range orphans {
+			n.removeOrphan(c)
+		}
+	}
+	return n.removeStrayPods(objects)
+}
+
+// findContainers reads what the runtime noted of containers, by the uid of their Pod. A bundle without such a note is one whose start
+// was never finished.
+func (n *Node) findContainers() (map[string][]*container.Container, error) {
+	entries, err := os.ReadDir(n.paths.ContainersRun())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	found := map[string][]*container.Container{}
+	for _, e := range entries {
+		c, _, err := n.runtime.Load(e.Name())
+		if err != nil {
+			n.log.Warn("remove a container whose start was not finished", "id", e.Name(), "error", err)
+			n.removeOrphan(&container.Container{ID: e.Name()})
+			continue
+		}
+		found[c.Owner.PodUID] = append(found[c.Owner.PodUID], c)
+	}
+	return found, nil
+}
+
+// removeOrphan removes a container that no Pod knows.
+func (n *Node) removeOrphan(c *container.Container) {
+	if pidfd, err := c.Process.Open(); err == nil {
+		_ = (&instance{Container: c}).signal(syscall.SIGKILL)
+		container.Wait(pidfd)
+	}
+	if err := n.runtime.Remove(c.ID); err != nil {
+		n.log.Error("remove a container's files", "id", c.ID, "error", err)
+	}
+}
+
+// removeStrayPods removes runtime directories of Pods that are no more.
+func (n *Node) removeStrayPods(objects []*corev1.Pod) error {
+	entries, err := os.ReadDir(n.paths.PodsRun())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, object := range objects {
+		known[string(object.UID)] = true
+	}
+	for _, e := range entries {
+		if known[e.Name()] {
+			continue
+		}
+		uid := types.UID(e.Name())
+		s, err := sandbox.Load(n.paths, uid)
+		if err == nil && s != nil {
+			err = s.Stop(n.paths, uid)
+		}
+		err = errors.Join(err, sandbox.Clean(n.paths, uid), os.RemoveAll(n.paths.PodRun(uid)))
+		if err != nil {
+			n.log.Error("remove what is left of a Pod", "uid", uid, "error", err)
+		}
+	}
+	return nil
+}
+
+// adoptPod starts the loop of a stored Pod. containers are those that the runtime noted for it.
+func (n *Node) adoptPod(object *corev1.Pod, containers []*container.Container) error {
+	if err := os.MkdirAll(n.paths.PodRun(object.UID), 0o700); err != nil {
+		return err
+	}
+	facts := &lifecycle.Pod{}
+	err := state.ReadFile(n.paths.PodFacts(object.UID), facts)
+	fresh := errors.Is(err, os.ErrNotExist)
+	if err != nil && !fresh {
+		return err
+	}
+	var p *pod
+	if fresh { // the machine was started again, or the node died right after it stored the object
+		p = n.newPod(object, lifecycle.New(object.DeepCopy(), time.Now()))
+		p.post(lifecycle.Added{})
+	} else {
+		facts.Object = object.DeepCopy()
+		p = n.newPod(object, facts)
+		p.adoptSandbox(object)
+		p.adoptContainers(containers)
+		p.post(lifecycle.Adopted{})
+	}
+	if t := object.DeletionTimestamp; t != nil {
+		p.post(deletion(object))
+	}
+	n.run(p)
+	return nil
+}
+
+// adoptSandbox takes hold of the Pod's pause, or posts its loss.
+func (p *pod) adoptSandbox(object *corev1.Pod) {
+	if p.facts.Sandbox.Phase != lifecycle.HaveSandbox {
+		// One that was being made or removed is made or removed anew.
+		if s, err := sandbox.Load(p.node.paths, p.uid); err == nil && s != nil {
+			p.crew.setSandbox(s)
+			p.removeSandbox()
+		}
+		return
+	}
+	err := p.adoptRunningSandbox(object)
+	if err != nil {
+		p.log.Warn("the sandbox is lost", "error", err)
+		p.post(lifecycle.SandboxLost{})
+	}
+}
+
+func (p *pod) adoptRunningSandbox(object *corev1.Pod) error {
+	s, err := sandbox.Load(p.node.paths, p.uid)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return errors.New("its pause has ended")
+	}
+	endpoint := p.endpoint(object)
+	if endpoint.Addrs, err = parseAddrs(p.facts.Sandbox.IPs); err != nil {
+		return err
+	}
+	if err := p.node.hub.Adopt(endpoint); err != nil {
+		return err
+	}
+	return p.watchSandbox(s)
+}
+
+func parseAddrs(ips []string) (a netstack.Addrs, err error) {
+	if len(ips) != 2 {
+		return a, fmt.Errorf("addresses %q: want one of each family", ips)
+	}
+	if a.V4, err = netip.ParseAddr(ips[0]); err != nil {
+		return a, err
+	}
+	a.V6, err = netip.ParseAddr(ips[1])
+	return a, err
+}
+
+// adoptContainers takes hold of the Pod's containers. The loop hears of those that it does not know to run, and of the end of
+// those that it thinks run.
+func (p *pod) adoptContainers(containers []*container.Container) {
+	for _, c := range containers {
+		if known := p.knows(c.ID); known != nil && !known.FinishedAt.IsZero() {
+			p.crew.add(endedInstance(c, p.logPath(c)))
+			continue
+		}
+		p.adoptContainer(c)
+	}
+	for i := range p.facts.Containers {
+		c := &p.facts.Containers[i]
+		if c.Now != nil && c.Now.FinishedAt.IsZero() && p.crew.get(c.Now.ID) == nil {
+			p.post(lifecycle.ContainerExited{Container: c.Name, Attempt: c.Now.Attempt, At: time.Now(), Unknown: true})
+		}
+	}
+}
+
+// knows finds an instance among the facts.
+func (p *pod) knows(id string) *lifecycle.Instance {
+	for i := range p.facts.Containers {
+		c := &p.facts.Containers[i]
+		for _, known := range []*lifecycle.Instance{c.Now, c.Last} {
+			if known != nil && known.ID == id {
+				return known
+			}
+		}
+	}
+	return nil
+}
+
+func (p *pod) adoptContainer(c *container.Container) {
+	started := lifecycle.ContainerStarted{Container: c.Owner.Name, Attempt: c.Owner.Attempt, ID: c.ID, ImageID: c.Owner.ImageID}
+	if p.knows(c.ID) == nil {
+		p.post(started)
+	}
+	streams, err := p.node.runtime.OpenStreams(c.ID)
+	if err == nil {
+		err = p.watchInstance(c, streams)
+	}
+	if err != nil {
+		p.log.Info("a container ended while no node ran", "container", c.Owner.Name, "error", err)
+		p.crew.add(endedInstance(c, p.logPath(c)))
+		p.post(exited(c, container.Exit{Code: 137, Unknown: true, At: time.Now()}))
+	}
+}
+
+func (p *pod) logPath(c *container.Container) string {
+	return p.node.paths.ContainerLog(p.namespace, p.name, p.uid, c.Owner.Name, c.Owner.Attempt)
+}
+
+// endedInstance stands for a container of which only files are left.
+func endedInstance(c *container.Container, logPath string) *instance {
+	i := &instance{Container: c, imageID: c.Owner.ImageID, logPath: logPath, done: make(chan struct{})}
+	close(i.done)
+	return i
+}

@@ -1,0 +1,124 @@
+package node
+
+import (
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/rootless/container"
+	"github.com/peapod/peapod/rootless/sandbox"
+)
+
+// crew is the running processes of one Pod. The loop decides; the crew is how exec, signals, inspection and removal
+// reach what runs.
+type crew struct {
+	mu        sync.Mutex
+	sandbox   *sandbox.Sandbox
+	instances map[string]*instance // by container id, from start to removal
+}
+
+func newCrew() *crew { return &crew{instances: map[string]*instance{}} }
+
+// instance is one run of a container.
+type instance struct {
+	*container.Container
+	imageID string
+	logPath string
+	// done is closed when the process has ended and its log is complete.
+	done chan struct{}
+
+	mu   sync.Mutex
+	kill *time.Timer // runs while a stop is under way
+}
+
+func (c *crew) setSandbox(s *sandbox.Sandbox) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sandbox = s
+}
+
+func (c *crew) getSandbox() *sandbox.Sandbox {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sandbox
+}
+
+func (c *crew) add(i *instance) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.instances[i.ID] = i
+}
+
+func (c *crew) remove(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.instances, id)
+}
+
+// get returns an instance, or nil.
+func (c *crew) get(id string) *instance {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.instances[id]
+}
+
+func (c *crew) all() []*instance {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []*instance
+	for _, i := range c.instances {
+		all = append(all, i)
+	}
+	return all
+}
+
+// running tells whether the process has not ended yet, as far as this node has noticed.
+func (i *instance) running() bool {
+	select {
+	case <-i.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// signal sends a signal to the first process. One that is gone is no error.
+func (i *instance) signal(s syscall.Signal) error {
+	pidfd, err := i.Process.Open()
+	if err == unix.ESRCH || pidfd == nil {
+		return nil
+	}
+	defer pidfd.Close()
+	if err := unix.PidfdSendSignal(int(pidfd.Fd()), s, nil, 0); err != nil && err != unix.ESRCH {
+		return os.NewSyscallError("pidfd_send_signal", err)
+	}
+	return nil
+}
+
+// stop sends the stop signal, and SIGKILL after grace. A second stop can bring the kill forward.
+func (i *instance) stop(s syscall.Signal, grace time.Duration) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if grace <= 0 {
+		return i.signal(syscall.SIGKILL)
+	}
+	if i.kill != nil {
+		i.kill.Reset(grace)
+		return nil
+	}
+	i.kill = time.AfterFunc(grace, func() { _ = i.signal(syscall.SIGKILL) })
+	return i.signal(s)
+}
+
+// ended stops the clock that stop started.
+func (i *instance) ended() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.kill != nil {
+		i.kill.Stop()
+	}
+	close(i.done)
+}

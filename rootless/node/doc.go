@@ -1,0 +1,35 @@
+// Package node is the one process of a user that knows things: it owns every Pod's state, the image store, the network and the
+// API. There is one writer, so nothing here is locked between processes.
+//
+// # From a command to a node
+//
+//	CLI            Launch: dials the socket; if nobody answers, starts `peapod node` in a session of its own
+//	peapod node    Main, outside: takes the lock, finds or makes the holder, and replaces itself (userns.Enter) by
+//	peapod node    Main, inside U and M, still in the host's network namespace: opens store, database, hub and runtime, adopts the
+//	               Pods that an earlier node left running, listens on the socket, says "ready"
+//
+// # A Pod
+//
+// Each Pod has a goroutine, its loop, which alone touches the Pod's facts (lifecycle.Pod). Everything that happens is posted to its
+// mailbox as an event: API calls, timers, results of work, ends of processes. The loop takes one event at a time:
+//
+//	actions := facts.Step(now, event)     pure: what to do now
+//	save the facts                        a file in the runtime directory
+//	publish the status                    derived from the facts; saved, and sent to watchers
+//	perform the actions                   each in a goroutine that posts its result as an event
+//
+// # Who owns what
+//
+//   - the loop: the facts. A new node reads them from Run/pods/<uid>/pod.json.
+//   - registry: the API objects as users see them, a log of their changes for watchers, and the database.
+//   - crew: handles on running processes (pause and containers) of one Pod, for exec, signals and adoption.
+//
+// # The node's death
+//
+// Containers go on: they are not tied to the node by a parent-death signal, their output waits in FIFOs that they hold open themselves,
+// and their namespaces hang on pause and holder. The next node loads facts, compares them with the processes that are there
+// (adopt.go), posts the difference as events, and goes on.
+//
+// Not promised: that a command executed by `exec` survives the node, whose streams it writes to; the exit status of a container that ends
+// while no node runs (it is reported as unknown).
+package node

@@ -1,0 +1,80 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/peapod/peapod/rootless/lifecycle"
+)
+
+// eventLog is the last events of all Pods. They are for people: they live in memory only and are gone with the node. An event that repeats
+// the last one of its Pod's container with the same words is counted, as Kubernetes does.
+type eventLog struct {
+	node string
+
+	mu     sync.Mutex
+	events []*corev1.Event // oldest first
+	serial uint64
+}
+
+const eventsKept = 1000
+
+func (l *eventLog) record(pod *corev1.Pod, e lifecycle.Emit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := metav1.NewTime(time.Now())
+	path := ""
+	if e.Container != "" {
+		path = fmt.Sprintf("spec.containers{%s}", e.Container)
+	}
+	for i, old := range slices.Backward(l.events) {
+		if old.InvolvedObject.UID == pod.UID && old.InvolvedObject.FieldPath == path && old.Reason == e.Reason && old.Message == e.Message {
+			again := *old
+			again.Count++
+			again.LastTimestamp = now
+			l.events = append(slices.Delete(l.events, i, i+1), &again)
+			return
+		}
+	}
+	if len(l.events) == eventsKept {
+		l.events = slices.Delete(l.events, 0, 1)
+	}
+	l.serial++
+	l.events = append(l.events, &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:              fmt.Sprintf("%s.%x", pod.Name, uint64(now.UnixNano())+l.serial),
+			Namespace:         pod.Namespace,
+			CreationTimestamp: now,
+			ResourceVersion:   fmt.Sprint(l.serial),
+		},
+		InvolvedObject: corev1.ObjectReference{
+			APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, FieldPath: path,
+		},
+		Reason: e.Reason, Message: e.Message, Type: e.Type, Count: 1, FirstTimestamp: now, LastTimestamp: now,
+		Source: corev1.EventSource{Component: "peapod", Host: l.node}, ReportingController: "peapod", ReportingInstance: l.node,
+	})
+}
+
+func (l *eventLog) list(namespace string) *corev1.EventList {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := &corev1.EventList{ListMeta: metav1.ListMeta{ResourceVersion: fmt.Sprint(l.serial)}}
+	for _, e := range l.events {
+		if namespace == "" || e.Namespace == namespace {
+			list.Items = append(list.Items, *e)
+		}
+	}
+	return list
+}
+
+// forget drops the events of a Pod that is gone.
+func (l *eventLog) forget(pod *corev1.Pod) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = slices.DeleteFunc(l.events, func(e *corev1.Event) bool { return e.InvolvedObject.UID == pod.UID })
+}

@@ -1,0 +1,244 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/peapod/peapod/image"
+	"github.com/peapod/peapod/netstack"
+	"github.com/peapod/peapod/rootless/api"
+	"github.com/peapod/peapod/rootless/container"
+	"github.com/peapod/peapod/rootless/kube"
+	"github.com/peapod/peapod/rootless/state"
+	"github.com/peapod/peapod/rootless/userns"
+)
+
+// Options are what a node can be told on its command line.
+type Options struct {
+	Version   string // of peapod
+	GitCommit string
+	Debug     bool
+}
+
+// Node is a running node.
+type Node struct {
+	paths   state.Paths
+	options Options
+	log     *slog.Logger
+	holder  *userns.Holder
+	maps    userns.Maps
+
+	images   *image.Store
+	hub      *netstack.Hub
+	runtime  *container.Runtime
+	db       *state.DB
+	registry *registry
+	events   *eventLog
+	name     string
+
+	ctx      context.Context // ends with the node
+	cancel   context.CancelFunc
+	stopping chan struct{}  // closed when the loops are to end
+	loops    sync.WaitGroup // the Pods' loops
+	work     sync.WaitGroup // what they have begun
+
+	applying sync.Mutex // held from looking at a stored Pod to storing what becomes of it
+
+	mu   sync.Mutex
+	pods map[types.UID]*pod
+
+	freeMemory *time.Timer
+}
+
+// open prepares everything but the Pods.
+func open(paths state.Paths, holder *userns.Holder, o Options) (n *Node, err error) {
+	level := slog.LevelInfo
+	if o.Debug {
+		level = slog.LevelDebug
+	}
+	n = &Node{
+		paths: paths, options: o, holder: holder, maps: holder.Maps,
+		log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		stopping: make(chan struct{}), pods: map[types.UID]*pod{},
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.freeMemory = time.AfterFunc(time.Hour, debug.FreeOSMemory)
+	// A node is idle most of its life, and its memory is counted among what a Pod costs.
+	debug.SetGCPercent(40)
+	if n.name, err = os.Hostname(); err != nil {
+		return nil, err
+	}
+	n.events = &eventLog{node: n.name}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	var group errgroup.Group
+	group.Go(n.openImages)
+	group.Go(n.openHub)
+	group.Go(n.openState)
+	return n, group.Wait()
+}
+
+func (n *Node) openImages() (err error) {
+	n.images, err = image.Open(image.Options{RootlessUID: n.maps.UIDs[0].HostID, RootlessGID: n.maps.GIDs[0].HostID})
+	return err
+}
+
+func (n *Node) openHub() error {
+	netns, err := n.holder.HubNetns()
+	if err != nil {
+		return fmt.Errorf("open the hub's network namespace: %w", err)
+	}
+	defer netns.Close()
+	n.hub, err = netstack.Open(netstack.Config{Netns: netns, Log: n.log})
+	return err
+}
+
+func (n *Node) openState() (err error) {
+	if n.runtime, err = container.NewRuntime(n.paths); err != nil {
+		return err
+	}
+	if n.db, err = state.Open(n.paths.Database()); err != nil {
+		return err
+	}
+	n.registry, err = newRegistry(n.db)
+	return err
+}
+
+// serve adopts the Pods and answers until it is told to end.
+func (n *Node) serve(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, n.close()) }()
+	if err := n.adopt(); err != nil {
+		return err
+	}
+	// A socket that is there is a dead node's: this one has the lock.
+	if err := os.Remove(n.paths.NodeSocket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	listener, err := net.Listen("unix", n.paths.NodeSocket())
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: api.New(n, n.log), ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelWarn), BaseContext: func(net.Listener) context.Context { return n.ctx }}
+	signals, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(signals, n.cancel)
+	context.AfterFunc(n.ctx, func() { n.shutdown(server) })
+	n.freeSoon()
+	tell(readyWord)
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// shutdownTime is how long requests that are being answered may go on.
+const shutdownTime = 2 * time.Second
+
+func (n *Node) shutdown(server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		server.Close()
+	}
+}
+
+// Shutdown ends the node. The Pods go on.
+func (n *Node) Shutdown() { n.cancel() }
+
+// close ends the loops, then closes what open opened. Without Pods the holder ends too, and nothing of peapod is left running.
+func (n *Node) close() error {
+	n.cancel()
+	close(n.stopping)
+	n.loops.Wait()
+	n.work.Wait()
+	n.freeMemory.Stop()
+	var errs []error
+	idle := n.registry != nil && len(n.registry.pods) == 0
+	if n.hub != nil {
+		errs = append(errs, n.hub.Close())
+	}
+	if n.db != nil {
+		errs = append(errs, n.db.Close())
+	}
+	if n.images != nil {
+		errs = append(errs, n.images.Close())
+	}
+	if idle {
+		errs = append(errs, n.holder.Stop(), os.Remove(n.paths.Holder()))
+	}
+	return errors.Join(errs...)
+}
+
+// freeSoon gives memory back to the system when the present burst of work is over.
+func (n *Node) freeSoon() { n.freeMemory.Reset(2 * time.Second) }
+
+// info is what a Pod can learn of this machine.
+func (n *Node) info() kube.Node { return kube.Node{Name: n.name, IPs: hostIPs()} }
+
+// hostIPs are the machine's addresses that others can reach it by, IPv4 first, at most one of each family.
+func hostIPs() []string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var v4, v6 string
+	for _, a := range addrs {
+		ip, ok := a.(*net.IPNet)
+		if !ok || !ip.IP.IsGlobalUnicast() {
+			continue
+		}
+		if ip.IP.To4() != nil && v4 == "" {
+			v4 = ip.IP.String()
+		} else if ip.IP.To4() == nil && v6 == "" {
+			v6 = ip.IP.String()
+		}
+	}
+	var ips []string
+	for _, ip := range []string{v4, v6} {
+		if ip != "" {
+			ips = append(ips, ip)
+		}
+	}
+	return ips
+}
+
+// run starts a Pod's loop with its first events.
+func (n *Node) run(p *pod) {
+	n.mu.Lock()
+	n.pods[p.uid] = p
+	n.mu.Unlock()
+	n.loops.Add(1)
+	go p.loop()
+}
+
+// forget takes a Pod that has ended off the list.
+func (n *Node) forget(p *pod) {
+	n.mu.Lock()
+	delete(n.pods, p.uid)
+	n.mu.Unlock()
+	n.freeSoon()
+}
+
+// find returns the loop of an object.
+func (n *Node) find(object *corev1.Pod) *pod {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.pods[object.UID]
+}

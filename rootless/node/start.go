@@ -1,0 +1,143 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/peapod/peapod/image"
+	"github.com/peapod/peapod/rootless/container"
+	"github.com/peapod/peapod/rootless/kube"
+	"github.com/peapod/peapod/rootless/lifecycle"
+)
+
+// startContainer answers lifecycle.StartContainer.
+func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.StartContainer) lifecycle.Event {
+	failed := func(id, reason string, err error) lifecycle.Event {
+		return lifecycle.StartFailed{Container: a.Container, Attempt: a.Attempt, ID: id, Reason: reason, Err: err.Error()}
+	}
+	c := findContainer(object, a.Container)
+	img, err := p.node.images.Get(a.ImageID)
+	if err != nil {
+		return failed("", lifecycle.CreateContainerError, err)
+	}
+	sandbox := p.crew.getSandbox()
+	if sandbox == nil {
+		return failed("", lifecycle.CreateContainerError, errors.New("the sandbox is gone"))
+	}
+	pidfd, err := sandbox.Open()
+	if err != nil {
+		return failed("", lifecycle.CreateContainerError, fmt.Errorf("open the sandbox: %w", err))
+	}
+	defer pidfd.Close()
+	id := newID()
+	root, err := p.node.runtime.Mount(id, img.Lowers)
+	if err != nil {
+		return failed("", lifecycle.CreateContainerError, err)
+	}
+	defer root.File.Close()
+	spec, err := p.specification(object, c, ips, img, root, sandbox.Process.Pid)
+	if err != nil {
+		p.discard(id)
+		return failed("", lifecycle.CreateContainerConfigError, err)
+	}
+	owner := container.Owner{PodUID: string(p.uid), Name: a.Container, Attempt: a.Attempt, ImageID: a.ImageID}
+	started, streams, err := p.node.runtime.Start(id, spec, container.Sources{Owner: owner, Sandbox: pidfd, Root: root})
+	if err != nil {
+		p.discard(id)
+		return failed(id, lifecycle.RunContainerError, err)
+	}
+	if err := p.watchInstance(started, streams); err != nil {
+		return failed(id, lifecycle.RunContainerError, err)
+	}
+	return lifecycle.ContainerStarted{Container: a.Container, Attempt: a.Attempt, ID: id, ImageID: a.ImageID}
+}
+
+func (p *pod) discard(id string) {
+	if err := p.node.runtime.Remove(id); err != nil {
+		p.log.Error("remove a container's files", "id", id, "error", err)
+	}
+}
+
+func findContainer(object *corev1.Pod, name string) *corev1.Container {
+	for i := range object.Spec.Containers {
+		if object.Spec.Containers[i].Name == name {
+			return &object.Spec.Containers[i]
+		}
+	}
+	return nil
+}
+
+// specification is the container's OCI specification.
+func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []string, img *image.Image, root *container.Root, pausePid int) (*specs.Spec, error) {
+	user, err := container.ResolveUser(root.File, img.Config.User, object, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.node.maps.Contain(user.UID, user.GID); err != nil {
+		return nil, err
+	}
+	env, err := kube.Environment(object, c, p.node.info(), ips)
+	if err != nil {
+		return nil, err
+	}
+	command, args := kube.Command(c, env)
+	var asked *corev1.Capabilities
+	if c.SecurityContext != nil {
+		asked = c.SecurityContext.Capabilities
+	}
+	rules, err := p.node.runtime.Seccomp(container.SeccompProfile(object, c), container.Capabilities(asked))
+	if err != nil {
+		return nil, err
+	}
+	paths := p.node.paths
+	return container.Spec(container.Config{
+		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
+		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true,
+		RootPath: filepath.Join(paths.ContainerRun(filepath.Base(root.ID)), "rootfs"),
+		Files: container.Files{
+			Hosts: paths.PodHosts(p.uid), Hostname: paths.PodHostname(p.uid), ResolvConf: paths.PodResolvConf(p.uid), Shm: paths.PodShm(p.uid),
+		},
+	})
+}
+
+// drainTime is how long the log of a container that has ended may go on: a process elsewhere may hold its stdout.
+const drainTime = time.Second
+
+// watchInstance keeps hold of a running container: it copies its output and posts its end. The streams become its own.
+func (p *pod) watchInstance(c *container.Container, streams container.Streams) error {
+	logPath := p.node.paths.ContainerLog(p.namespace, p.name, p.uid, c.Owner.Name, c.Owner.Attempt)
+	copied, err := p.copyLog(logPath, c.ID, streams)
+	if err != nil {
+		return err
+	}
+	pidfd, err := c.Process.Open()
+	if err != nil { // a child cannot be gone before it is waited for; an adopted one can
+		streams.Close()
+		return fmt.Errorf("open the container's process: %w", err)
+	}
+	i := &instance{Container: c, imageID: c.Owner.ImageID, logPath: logPath, done: make(chan struct{})}
+	p.crew.add(i)
+	go func() {
+		exit := container.Wait(pidfd)
+		select {
+		case <-copied:
+		case <-time.After(drainTime):
+		}
+		streams.Close()
+		<-copied
+		i.ended()
+		p.post(exited(c, exit))
+	}()
+	return nil
+}
+
+func exited(c *container.Container, exit container.Exit) lifecycle.Event {
+	return lifecycle.ContainerExited{
+		Container: c.Owner.Name, Attempt: c.Owner.Attempt, ExitCode: int32(exit.Code), Signal: int32(exit.Signal), At: exit.At, Unknown: exit.Unknown,
+	}
+}
