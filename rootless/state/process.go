@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,8 +18,8 @@ type Process struct {
 
 // NewProcess names a process that runs now.
 func NewProcess(pid int) (Process, error) {
-	_, start, err := processStat(pid)
-	return Process{pid, start}, err
+	stat, err := readStat(pid)
+	return Process{pid, stat.start}, err
 }
 
 // Alive tells whether the process still is there and is no zombie.
@@ -26,8 +27,8 @@ func (p Process) Alive() bool {
 	if p.Pid <= 0 {
 		return false
 	}
-	status, start, err := processStat(p.Pid)
-	return err == nil && start == p.StartTime && status != 'Z' && status != 'X'
+	stat, err := readStat(p.Pid)
+	return err == nil && stat.start == p.StartTime && stat.state != 'Z' && stat.state != 'X'
 }
 
 // Open returns a close-on-exec pidfd of the process, or ESRCH if it is gone. A zombie can be opened.
@@ -40,30 +41,50 @@ func (p Process) Open() (*os.File, error) {
 		return nil, os.NewSyscallError("pidfd_open", err)
 	}
 	// Only now is the pid pinned: if the start time is right now, it was when the descriptor was made.
-	if _, start, err := processStat(p.Pid); err != nil || start != p.StartTime {
+	if stat, err := readStat(p.Pid); err != nil || stat.start != p.StartTime {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("pidfd_open", unix.ESRCH)
 	}
 	return os.NewFile(uintptr(fd), fmt.Sprintf("pidfd:%d", p.Pid)), nil
 }
 
-// processStat reads a process's state letter and start time.
-func processStat(pid int) (status byte, start uint64, err error) {
+// ZombieStatus is the wait status of a process that has ended and that nobody has reaped yet. The caller must be allowed to
+// trace it: for others the kernel makes the status 0.
+func (p Process) ZombieStatus() (syscall.WaitStatus, error) {
+	stat, err := readStat(p.Pid)
+	if err == nil && (stat.start != p.StartTime || stat.state != 'Z') {
+		err = unix.ESRCH
+	}
+	return stat.exit, err
+}
+
+// stat is what is used of /proc/<pid>/stat (proc(5)).
+type stat struct {
+	state byte               // field 3
+	start uint64             // field 22
+	exit  syscall.WaitStatus // field 52
+}
+
+func readStat(pid int) (stat, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, 0, err
+		return stat{}, err
 	}
 	return parseStat(b)
 }
 
-// parseStat reads /proc/<pid>/stat. The second field, the name, may contain anything, parentheses and blanks too.
-func parseStat(b []byte) (status byte, start uint64, err error) {
+// parseStat reads the content of /proc/<pid>/stat. The second field, the name, may contain anything, parentheses and blanks too.
+func parseStat(b []byte) (stat, error) {
 	end := bytes.LastIndexByte(b, ')')
 	fields := bytes.Fields(b[end+1:])
-	const startField = 22 - 3 // the fields after the name count from 3
-	if end < 0 || len(fields) <= startField {
-		return 0, 0, fmt.Errorf("stat of a process: unexpected %q", b)
+	const first = 3 // number of the field after the name
+	if end < 0 || len(fields) <= 52-first {
+		return stat{}, fmt.Errorf("stat of a process: unexpected %q", b)
 	}
-	start, err = strconv.ParseUint(string(fields[startField]), 10, 64)
-	return fields[0][0], start, err
+	start, err := strconv.ParseUint(string(fields[22-first]), 10, 64)
+	if err != nil {
+		return stat{}, err
+	}
+	exit, err := strconv.ParseUint(string(fields[52-first]), 10, 32)
+	return stat{fields[0][0], start, syscall.WaitStatus(exit)}, err
 }

@@ -1,0 +1,195 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	kjson "sigs.k8s.io/json"
+)
+
+// Object is one object of a manifest.
+type Object struct {
+	Pod    *corev1.Pod
+	Source string // file name, or "-" for standard input
+	Line   int    // where it begins
+	Raw    []byte // its JSON, with exactly the fields that the user wrote
+
+	document *value
+}
+
+// LineOf returns the line of a field, named as in field.Error, or of the nearest thing around it that the user wrote.
+func (o *Object) LineOf(path string) int {
+	if o.document == nil {
+		return o.Line
+	}
+	return o.document.lineOf(path)
+}
+
+// Error is a mistake in a manifest. It reads "pod.yaml:7: spec.containers[0].imag: unknown field".
+type Error struct {
+	Source  string
+	Line    int    // 0 if not known
+	Path    string // of the field; empty if it is about the document
+	Message string
+
+	cause error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Source != "" {
+		b.WriteString(e.Source + ":")
+	}
+	if e.Line > 0 {
+		fmt.Fprintf(&b, "%d:", e.Line)
+	}
+	if b.Len() > 0 {
+		b.WriteString(" ")
+	}
+	if e.Path != "" {
+		b.WriteString(e.Path + ": ")
+	}
+	return b.String() + e.Message
+}
+
+func (e *Error) Unwrap() error { return e.cause }
+
+// Decode reads a manifest: YAML or JSON, any number of documents, lists flattened. The error, if any, joins one *Error for each
+// mistake, in the order of the file; the objects without a mistake are returned with it. An empty manifest is no error.
+func Decode(source string, data []byte) ([]Object, error) {
+	documents, err := read(data)
+	d := &decoder{source: source}
+	for _, v := range documents {
+		d.decode(v, "")
+	}
+	d.fail(err)
+	return d.objects, errors.Join(d.errors...)
+}
+
+// read parses data. What starts with a brace is JSON, or else YAML's flow style.
+func read(data []byte) ([]*value, error) {
+	if len(data) > maxBytes {
+		return nil, &Error{Message: fmt.Sprintf("more than %d MB", maxBytes>>20), cause: errTooMuch}
+	}
+	if looksLikeJSON(data) {
+		documents, err := readJSON(data, &bounds{maxBytes, maxValues})
+		if err == nil || errors.Is(err, errTooMuch) {
+			return documents, err
+		}
+		if documents, err := readYAML(data, &bounds{maxBytes, maxValues}); err == nil {
+			return documents, nil
+		}
+		return documents, err
+	}
+	return readYAML(data, &bounds{maxBytes, maxValues})
+}
+
+type decoder struct {
+	source  string
+	objects []Object
+	errors  []error
+}
+
+func (d *decoder) fail(err error) {
+	if err == nil {
+		return
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		e.Source = d.source
+	}
+	d.errors = append(d.errors, err)
+}
+
+// decode takes a document, or an item of a list at path.
+func (d *decoder) decode(v *value, path string) {
+	if v.kind != isObject {
+		d.fail(&Error{Line: v.line, Path: path, Message: fmt.Sprintf("expected object, got %s", v.kind)})
+		return
+	}
+	kind, version := d.text(v, path, "kind"), d.text(v, path, "apiVersion")
+	switch {
+	case kind == "" || version == "":
+	case version == "v1" && (kind == "List" || kind == "PodList"):
+		d.decodeList(v, path)
+	case version == "v1" && kind == "Pod":
+		d.decodePod(v, path)
+	default:
+		d.fail(&Error{Line: v.lineOf("kind"), Path: join(path, "kind"),
+			Message: fmt.Sprintf("kind %q in version %q is not supported: this version of peapod takes Pods (v1) and Lists of them", kind, version)})
+	}
+}
+
+// text returns a member that must be a string that is not empty.
+func (d *decoder) text(v *value, path, key string) string {
+	member := v.get(key)
+	switch {
+	case member == nil || member.kind == isNull || member.kind == isString && member.text == "":
+		d.fail(&Error{Line: v.lineOf(key), Path: join(path, key), Message: "Required value"})
+	case member.kind != isString:
+		d.fail(&Error{Line: v.lineOf(key), Path: join(path, key), Message: fmt.Sprintf("expected string, got %s", member.kind)})
+	default:
+		return member.text
+	}
+	return ""
+}
+
+func (d *decoder) decodeList(v *value, path string) {
+	items := v.get("items")
+	if items == nil || items.kind == isNull {
+		return
+	}
+	at := join(path, "items")
+	if items.kind != isList {
+		d.fail(&Error{Line: v.lineOf("items"), Path: at, Message: fmt.Sprintf("expected list, got %s", items.kind)})
+		return
+	}
+	for i, item := range items.items {
+		d.decode(item, fmt.Sprintf("%s[%d]", at, i))
+	}
+}
+
+func (d *decoder) decodePod(v *value, path string) {
+	var c checker
+	c.check(v, reflect.TypeFor[corev1.Pod](), path, v.line)
+	for _, err := range c.errors {
+		d.fail(err)
+	}
+	if len(c.errors) > 0 {
+		return
+	}
+	raw := v.appendJSON(nil)
+	pod, err := DecodePod(raw)
+	if err != nil { // something that the checker does not know of
+		d.fail(&Error{Line: v.line, Path: path, Message: err.Error(), cause: err})
+		return
+	}
+	d.objects = append(d.objects, Object{Pod: pod, Source: d.source, Line: v.line, Raw: raw, document: v})
+}
+
+// DecodePod decodes the JSON of a Pod. Fields that are unknown or given twice are errors, in the API server's words. kind and
+// apiVersion may be missing, as they are in a request to an address that tells them.
+func DecodePod(data []byte) (*corev1.Pod, error) {
+	pod := &corev1.Pod{}
+	strict, err := kjson.UnmarshalStrict(data, pod)
+	if err != nil {
+		return nil, fmt.Errorf("Pod in version \"v1\" cannot be handled as a Pod: %w", err) //nolint:staticcheck // the API server's words
+	}
+	if len(strict) > 0 {
+		words := make([]string, len(strict))
+		for i, err := range strict {
+			words[i] = err.Error()
+		}
+		return nil, fmt.Errorf("strict decoding error: %s", strings.Join(words, ", "))
+	}
+	if pod.Kind == "" && pod.APIVersion == "" {
+		pod.Kind, pod.APIVersion = "Pod", "v1"
+	}
+	if pod.Kind != "Pod" || pod.APIVersion != "v1" {
+		return nil, fmt.Errorf("no kind %q is registered for version %q", pod.Kind, pod.APIVersion)
+	}
+	return pod, nil
+}

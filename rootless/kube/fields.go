@@ -1,0 +1,281 @@
+package kube
+
+import (
+	"reflect"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Features are what the machine gives and not every machine has.
+type Features struct {
+	Cgroups bool // limits on CPU and memory can be set
+}
+
+// class says what becomes of a field that the user set.
+type class int
+
+const (
+	honoured class = iota // done as Kubernetes does it; the fields inside have rows of their own
+	whole                 // the same, and for everything inside
+	noEffect              // accepted, stored, and named: it changes nothing here
+	notYet                // an error: a later version will do it
+	never                 // an error: it makes no sense for an ordinary user's machine
+)
+
+// rule is one row of the table.
+type rule struct {
+	class  class
+	reason string                   // noEffect: ends "has no effect …"; never: why
+	same   func(reflect.Value) bool // whether the value asks for what happens anyway, so that there is nothing to say; nil: never
+	with   func(Features) bool      // whether the row is honoured as a whole on this machine; nil: no
+}
+
+const (
+	oneNode     = "on a single node"
+	noAccount   = "without service accounts"
+	noMAC       = "for an ordinary user, who cannot choose a profile"
+	noResizing  = "because resources are not changed while a container runs"
+	noCgroups   = "because no cgroup is delegated to this user (a systemd user session does that)"
+	noClaims    = "devices cannot be claimed without a control plane"
+	noOwner     = "without controllers"
+	noGenerator = "because names are not generated here"
+)
+
+// table puts every field of a Pod into one class. Keys are paths without indexes. Rows of the class notYet are what
+// is left to do.
+var table = map[string]rule{
+	"metadata":                            {class: honoured},
+	"metadata.name":                       {class: whole},
+	"metadata.generateName":               {class: noEffect, reason: noGenerator},
+	"metadata.namespace":                  {class: whole},
+	"metadata.selfLink":                   {class: whole}, // this and the next seven are the node's; what a manifest says is replaced
+	"metadata.uid":                        {class: whole},
+	"metadata.resourceVersion":            {class: whole},
+	"metadata.generation":                 {class: whole},
+	"metadata.creationTimestamp":          {class: whole},
+	"metadata.deletionTimestamp":          {class: whole},
+	"metadata.deletionGracePeriodSeconds": {class: whole},
+	"metadata.managedFields":              {class: whole},
+	"metadata.labels":                     {class: whole},
+	"metadata.annotations":                {class: whole},
+	"metadata.ownerReferences":            {class: noEffect, reason: noOwner},
+	"metadata.finalizers":                 {class: noEffect, reason: noOwner},
+	"status":                              {class: whole}, // the node's
+
+	"spec":                               {class: honoured},
+	"spec.volumes":                       {class: notYet},
+	"spec.initContainers":                {class: notYet},
+	"spec.containers":                    {class: honoured},
+	"spec.ephemeralContainers":           {class: notYet},
+	"spec.restartPolicy":                 {class: whole},
+	"spec.terminationGracePeriodSeconds": {class: whole},
+	"spec.activeDeadlineSeconds":         {class: notYet},
+	"spec.dnsPolicy":                     {class: whole},
+	"spec.nodeSelector":                  {class: noEffect, reason: oneNode},
+	"spec.serviceAccountName":            {class: noEffect, reason: noAccount, same: is("default")},
+	"spec.serviceAccount":                {class: noEffect, reason: noAccount, same: is("default")},
+	"spec.automountServiceAccountToken":  {class: noEffect, reason: noAccount, same: is(false)},
+	"spec.nodeName":                      {class: noEffect, reason: oneNode},
+	"spec.hostNetwork":                   {class: notYet},
+	"spec.hostPID":                       {class: notYet},
+	"spec.hostIPC":                       {class: notYet},
+	"spec.shareProcessNamespace":         {class: notYet, same: is(false)},
+	"spec.securityContext":               {class: honoured},
+	"spec.imagePullSecrets":              {class: notYet},
+	"spec.hostname":                      {class: whole},
+	"spec.subdomain":                     {class: notYet},
+	"spec.affinity":                      {class: noEffect, reason: oneNode},
+	"spec.schedulerName":                 {class: noEffect, reason: oneNode, same: is(corev1.DefaultSchedulerName)},
+	"spec.tolerations":                   {class: noEffect, reason: oneNode},
+	"spec.hostAliases":                   {class: whole},
+	"spec.priorityClassName":             {class: noEffect, reason: oneNode},
+	"spec.priority":                      {class: noEffect, reason: oneNode, same: is(int32(0))},
+	"spec.dnsConfig":                     {class: whole},
+	"spec.readinessGates":                {class: noEffect, reason: noOwner},
+	"spec.runtimeClassName":              {class: notYet},
+	"spec.enableServiceLinks":            {class: whole}, // without Services there are no links
+	"spec.preemptionPolicy":              {class: noEffect, reason: oneNode, same: is(corev1.PreemptLowerPriority)},
+	"spec.overhead":                      {class: noEffect, reason: oneNode},
+	"spec.topologySpreadConstraints":     {class: noEffect, reason: oneNode},
+	"spec.setHostnameAsFQDN":             {class: notYet, same: is(false)},
+	"spec.os":                            {class: honoured},
+	"spec.os.name":                       {class: whole},
+	"spec.hostUsers":                     {class: notYet, same: is(true)},
+	"spec.schedulingGates":               {class: noEffect, reason: oneNode},
+	"spec.resourceClaims":                {class: never, reason: noClaims},
+	"spec.resources":                     {class: notYet},
+	"spec.hostnameOverride":              {class: notYet},
+	"spec.schedulingGroup":               {class: noEffect, reason: oneNode},
+	"spec.evictionResponders":            {class: noEffect, reason: oneNode},
+
+	"spec.securityContext.seLinuxOptions":                  {class: notYet},
+	"spec.securityContext.windowsOptions":                  {class: never, reason: "containers run on Linux"},
+	"spec.securityContext.runAsUser":                       {class: whole},
+	"spec.securityContext.runAsGroup":                      {class: whole},
+	"spec.securityContext.runAsNonRoot":                    {class: whole},
+	"spec.securityContext.supplementalGroups":              {class: whole},
+	"spec.securityContext.supplementalGroupsPolicy":        {class: notYet, same: is(corev1.SupplementalGroupsPolicyMerge)},
+	"spec.securityContext.fsGroup":                         {class: notYet},
+	"spec.securityContext.sysctls":                         {class: whole},
+	"spec.securityContext.fsGroupChangePolicy":             {class: notYet},
+	"spec.securityContext.seccompProfile":                  {class: honoured},
+	"spec.securityContext.seccompProfile.type":             {class: notYet, same: seccompDone},
+	"spec.securityContext.seccompProfile.localhostProfile": {class: notYet},
+	"spec.securityContext.appArmorProfile":                 {class: noEffect, reason: noMAC},
+	"spec.securityContext.seLinuxChangePolicy":             {class: notYet},
+
+	"spec.containers.name":                            {class: whole},
+	"spec.containers.image":                           {class: whole},
+	"spec.containers.command":                         {class: whole},
+	"spec.containers.args":                            {class: whole},
+	"spec.containers.workingDir":                      {class: whole},
+	"spec.containers.ports":                           {class: honoured},
+	"spec.containers.ports.name":                      {class: whole},
+	"spec.containers.ports.hostPort":                  {class: notYet},
+	"spec.containers.ports.containerPort":             {class: whole},
+	"spec.containers.ports.protocol":                  {class: whole},
+	"spec.containers.ports.hostIP":                    {class: notYet},
+	"spec.containers.envFrom":                         {class: notYet},
+	"spec.containers.env":                             {class: honoured},
+	"spec.containers.env.name":                        {class: whole},
+	"spec.containers.env.value":                       {class: whole},
+	"spec.containers.env.valueFrom":                   {class: honoured},
+	"spec.containers.env.valueFrom.fieldRef":          {class: whole},
+	"spec.containers.env.valueFrom.resourceFieldRef":  {class: notYet},
+	"spec.containers.env.valueFrom.configMapKeyRef":   {class: notYet},
+	"spec.containers.env.valueFrom.secretKeyRef":      {class: notYet},
+	"spec.containers.env.valueFrom.fileKeyRef":        {class: notYet},
+	"spec.containers.resources":                       {class: noEffect, reason: noCgroups, with: cgroups}, // but see claims in validateResources
+	"spec.containers.resizePolicy":                    {class: noEffect, reason: noResizing},
+	"spec.containers.restartPolicy":                   {class: notYet},
+	"spec.containers.restartPolicyRules":              {class: notYet},
+	"spec.containers.volumeMounts":                    {class: notYet},
+	"spec.containers.volumeDevices":                   {class: never, reason: "an ordinary user has no block devices"},
+	"spec.containers.livenessProbe":                   {class: notYet},
+	"spec.containers.readinessProbe":                  {class: notYet},
+	"spec.containers.startupProbe":                    {class: notYet},
+	"spec.containers.lifecycle":                       {class: notYet},
+	"spec.containers.terminationMessagePath":          {class: notYet, same: is(corev1.TerminationMessagePathDefault)},
+	"spec.containers.terminationMessagePolicy":        {class: notYet, same: is(corev1.TerminationMessageReadFile)},
+	"spec.containers.imagePullPolicy":                 {class: whole},
+	"spec.containers.securityContext":                 {class: honoured},
+	"spec.containers.stdin":                           {class: notYet},
+	"spec.containers.stdinOnce":                       {class: notYet},
+	"spec.containers.tty":                             {class: notYet},
+	"spec.containers.securityContext.capabilities":    {class: whole},
+	"spec.containers.securityContext.privileged":      {class: notYet, same: is(false)},
+	"spec.containers.securityContext.seLinuxOptions":  {class: notYet},
+	"spec.containers.securityContext.windowsOptions":  {class: never, reason: "containers run on Linux"},
+	"spec.containers.securityContext.runAsUser":       {class: whole},
+	"spec.containers.securityContext.runAsGroup":      {class: whole},
+	"spec.containers.securityContext.runAsNonRoot":    {class: whole},
+	"spec.containers.securityContext.procMount":       {class: notYet, same: is(corev1.DefaultProcMount)},
+	"spec.containers.securityContext.appArmorProfile": {class: noEffect, reason: noMAC},
+	"spec.containers.securityContext.seccompProfile":  {class: honoured},
+
+	"spec.containers.securityContext.readOnlyRootFilesystem":          {class: whole},
+	"spec.containers.securityContext.allowPrivilegeEscalation":        {class: whole},
+	"spec.containers.securityContext.seccompProfile.type":             {class: notYet, same: seccompDone},
+	"spec.containers.securityContext.seccompProfile.localhostProfile": {class: notYet},
+}
+
+func is[T comparable](want T) func(reflect.Value) bool {
+	return func(v reflect.Value) bool { return v.Interface() == any(want) }
+}
+
+func cgroups(f Features) bool { return f.Cgroups }
+
+// seccompDone leaves out Localhost, and what Validate finds wrong by itself.
+func seccompDone(v reflect.Value) bool {
+	return v.Interface() != any(corev1.SeccompProfileTypeLocalhost)
+}
+
+// finding is a field that was set and has a row worth mentioning.
+type finding struct {
+	path *field.Path
+	rule rule
+}
+
+// findings walks the Pod and returns the fields that are set and not simply honoured, in the order of the API's types.
+func findings(pod *corev1.Pod, features Features) []finding {
+	w := &walker{features: features}
+	v := reflect.ValueOf(pod).Elem()
+	w.fields(v.FieldByName("ObjectMeta"), "metadata", field.NewPath("metadata"))
+	w.fields(v.FieldByName("Spec"), "spec", field.NewPath("spec"))
+	return w.found
+}
+
+type walker struct {
+	features Features
+	found    []finding
+}
+
+func (w *walker) fields(v reflect.Value, key string, path *field.Path) {
+	t := v.Type()
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		w.field(v.Field(i), key+"."+name, path.Child(name))
+	}
+}
+
+func (w *walker) field(v reflect.Value, key string, path *field.Path) {
+	if unset(v) {
+		return
+	}
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	switch rule := table[key]; {
+	case rule.class == whole:
+	case rule.with != nil && rule.with(w.features):
+	case rule.class != honoured:
+		if rule.same == nil || !rule.same(v) {
+			w.found = append(w.found, finding{path, rule})
+		}
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			w.fields(v.Index(i), key, path.Index(i))
+		}
+	case v.Kind() == reflect.Struct:
+		w.fields(v, key, path)
+	}
+}
+
+// unset says whether the field is as if it had not been given.
+func unset(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	case reflect.Pointer:
+		return v.IsNil() || v.Elem().Kind() == reflect.Struct && v.Elem().IsZero()
+	}
+	return v.IsZero()
+}
+
+// WithoutEffect returns one line for each field of the Pod that is accepted but changes nothing on this machine, such as
+// "spec.nodeSelector: has no effect on a single node". The values that Default fills in are not mentioned.
+func WithoutEffect(pod *corev1.Pod, features Features) []string {
+	var lines []string
+	for _, f := range findings(pod, features) {
+		if f.rule.class == noEffect {
+			lines = append(lines, f.path.String()+": has no effect "+f.rule.reason)
+		}
+	}
+	return lines
+}
+
+// unsupported returns an error for each field that is set and cannot be honoured.
+func unsupported(pod *corev1.Pod, features Features) field.ErrorList {
+	var errs field.ErrorList
+	for _, f := range findings(pod, features) {
+		switch f.rule.class {
+		case notYet:
+			errs = append(errs, field.Forbidden(f.path, "not supported by this version of peapod"))
+		case never:
+			errs = append(errs, field.Forbidden(f.path, "not supported by peapod: "+f.rule.reason))
+		}
+	}
+	return errs
+}
