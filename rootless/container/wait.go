@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/rootless/state"
 )
 
 // Exit is how a process ended.
@@ -22,9 +24,9 @@ type Exit struct {
 func unknownExit() Exit { return Exit{Code: 137, Unknown: true, At: time.Now()} }
 
 // Wait sleeps until the process of a pidfd ends and says how. The pidfd must be non-blocking; it is closed. A child of this
-// process is reaped; of another process, which this node has adopted, the kernel tells the status to whoever held
-// a pidfd (PIDFD_GET_INFO, Linux 6.15).
-func Wait(pidfd *os.File) Exit {
+// process is reaped; of another process, which this node has adopted, the kernel tells the status as long as it is a zombie,
+// and then, to whoever held a pidfd, since Linux 6.15 (PIDFD_GET_INFO).
+func Wait(p state.Process, pidfd *os.File) Exit {
 	defer pidfd.Close()
 	conn, err := pidfd.SyscallConn()
 	if err != nil {
@@ -36,7 +38,7 @@ func Wait(pidfd *os.File) Exit {
 		if !ended(int(fd)) {
 			return false
 		}
-		exit = status(int(fd))
+		exit = status(p, int(fd))
 		return true
 	})
 	if err != nil {
@@ -52,7 +54,7 @@ func ended(fd int) bool {
 }
 
 // status reaps a child, or asks the kernel about a process that another one reaps.
-func status(fd int) Exit {
+func status(p state.Process, fd int) Exit {
 	var info siginfo
 	for {
 		err := unix.Waitid(unix.P_PIDFD, fd, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED, nil)
@@ -62,7 +64,7 @@ func status(fd int) Exit {
 		if err == nil {
 			return info.exit()
 		}
-		return adoptedStatus(fd)
+		return adoptedStatus(p, fd)
 	}
 }
 
@@ -96,20 +98,16 @@ const (
 	pidfdGetInfo  = 0xc0000000 | uint(unsafe.Sizeof(pidfdInfo{}))<<16 | 0xff<<8 | 11 // _IOWR(0xFF, 11, struct pidfd_info)
 )
 
-// reapingTakes is how long whoever inherits an orphan may take to reap it; only then the kernel tells its status.
-const reapingTakes = 2 * time.Second
-
-// adoptedStatus asks for the wait status that the kernel keeps for the holders of a pidfd.
-func adoptedStatus(fd int) Exit {
-	for deadline := time.Now().Add(reapingTakes); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		info := pidfdInfo{mask: pidfdInfoExit}
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(pidfdGetInfo), uintptr(unsafe.Pointer(&info)))
-		if errno == unix.ENOTTY || errno == unix.EINVAL {
-			break // the kernel is older than 6.15
-		}
-		if errno == 0 && info.mask&pidfdInfoExit != 0 {
-			return waitStatusExit(syscall.WaitStatus(info.exitCode))
-		}
+// adoptedStatus finds the wait status of a process that somebody else reaps. Until that has happened it is in /proc; afterwards
+// the kernel keeps it for the holders of a pidfd.
+func adoptedStatus(p state.Process, fd int) Exit {
+	if status, err := p.ZombieStatus(); err == nil {
+		return waitStatusExit(status)
+	}
+	info := pidfdInfo{mask: pidfdInfoExit}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(pidfdGetInfo), uintptr(unsafe.Pointer(&info)))
+	if errno == 0 && info.mask&pidfdInfoExit != 0 {
+		return waitStatusExit(syscall.WaitStatus(info.exitCode))
 	}
 	return unknownExit()
 }

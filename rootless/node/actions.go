@@ -94,7 +94,7 @@ func (p *pod) watchSandbox(s *sandbox.Sandbox) error {
 	}
 	p.crew.setSandbox(s)
 	go func() {
-		container.Wait(pidfd)
+		container.Wait(s.Process, pidfd)
 		if p.crew.getSandbox() == s { // else it was removed on purpose
 			p.post(lifecycle.SandboxLost{})
 		}
@@ -111,9 +111,6 @@ func (p *pod) removeSandbox() lifecycle.Event {
 		}
 		<-i.done
 	}
-	if err := p.node.hub.Detach(string(p.uid)); err != nil {
-		p.log.Error("detach from the network", "error", err)
-	}
 	s := p.crew.getSandbox()
 	p.crew.setSandbox(nil)
 	if s != nil {
@@ -121,6 +118,13 @@ func (p *pod) removeSandbox() lifecycle.Event {
 			p.log.Error("stop the sandbox", "error", err)
 		}
 	}
+	// The kernel takes its time to delete a veth, and nothing waits for it but the addresses.
+	p.do(func() lifecycle.Event {
+		if err := p.node.hub.Detach(string(p.uid)); err != nil {
+			p.log.Error("detach from the network", "error", err)
+		}
+		return nil
+	})
 	return lifecycle.SandboxRemoved{}
 }
 

@@ -64,7 +64,7 @@ func (n *Node) findContainers() (map[string][]*container.Container, error) {
 func (n *Node) removeOrphan(c *container.Container) {
 	if pidfd, err := c.Process.Open(); err == nil {
 		_ = (&instance{Container: c}).signal(syscall.SIGKILL)
-		container.Wait(pidfd)
+		container.Wait(c.Process, pidfd)
 	}
 	if err := n.runtime.Remove(c.ID); err != nil {
 		n.log.Error("remove a container's files", "id", c.ID, "error", err)

@@ -61,7 +61,7 @@ func (n *Node) waitFor(ctx context.Context, pid int, s *session) (int, error) {
 		return 0, err
 	}
 	kill := context.AfterFunc(ctx, func() { syscall.Kill(pid, syscall.SIGKILL) })
-	exit := container.Wait(pidfd)
+	exit := container.Wait(process, pidfd)
 	kill()
 	s.drain()
 	return exit.Code, nil

@@ -123,7 +123,7 @@ func (p *pod) watchInstance(c *container.Container, streams container.Streams) e
 	i := &instance{Container: c, imageID: c.Owner.ImageID, logPath: logPath, done: make(chan struct{})}
 	p.crew.add(i)
 	go func() {
-		exit := container.Wait(pidfd)
+		exit := container.Wait(c.Process, pidfd)
 		select {
 		case <-copied:
 		case <-time.After(drainTime):
