@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/peapod/peapod/rootless/api/client"
+)
+
+// podContainers is what exec and logs need to know of a Pod. It has fields of its own instead of corev1.Pod's, because decoding
+// all of those would take longer than the rest of an exec.
+type podContainers struct {
+	Metadata struct {
+		Annotations map[string]string
+	}
+	Spec struct {
+		Containers, InitContainers, EphemeralContainers []struct{ Name string }
+	}
+}
+
+func (a *app) podContainers(ctx context.Context, c *client.Client, name string) (*podContainers, error) {
+	pod := &podContainers{}
+	return pod, c.Get(ctx, client.Request{Resource: "pods", Namespace: a.namespace, Name: name}, pod)
+}
+
+func (p *podContainers) all() []string {
+	var names []string
+	for _, container := range p.Spec.Containers {
+		names = append(names, container.Name)
+	}
+	for _, container := range p.Spec.InitContainers {
+		names = append(names, container.Name)
+	}
+	for _, container := range p.Spec.EphemeralContainers {
+		names = append(names, container.Name)
+	}
+	return names
+}
+
+// defaultContainer chooses as kubectl does: the container that an annotation names, else the first, and it tells so if there was
+// a choice.
+func (a *app) defaultContainer(ctx context.Context, c *client.Client, name string, quiet bool) (string, error) {
+	pod, err := a.podContainers(ctx, c, name)
+	if err != nil {
+		return "", err
+	}
+	all := pod.all()
+	if chosen := pod.Metadata.Annotations["kubectl.kubernetes.io/default-container"]; chosen != "" {
+		for _, container := range all {
+			if container == chosen {
+				return chosen, nil
+			}
+		}
+		if !quiet {
+			fmt.Fprintf(a.err, "Default container name %q not found in pod %s\n", chosen, name)
+		}
+	}
+	if len(all) == 0 {
+		return "", fmt.Errorf("pod %s has no containers", name)
+	}
+	if len(all) > 1 && !quiet {
+		fmt.Fprintf(a.err, "Defaulted container %q out of: %s\n", all[0], strings.Join(pod.described(), ", "))
+	}
+	return all[0], nil
+}
+
+// described are all names with what kind of container it is.
+func (p *podContainers) described() []string {
+	names := p.all()
+	for i := range names {
+		switch beyond := i - len(p.Spec.Containers); {
+		case beyond >= len(p.Spec.InitContainers):
+			names[i] += " (ephem)"
+		case beyond >= 0:
+			names[i] += " (init)"
+		}
+	}
+	return names
+}

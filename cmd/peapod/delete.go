@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/peapod/peapod/rootless/api/client"
+)
+
+type deleteOptions struct {
+	manifestFlags
+	gracePeriod    int64
+	now            bool
+	force          bool
+	wait           bool
+	timeout        time.Duration
+	ignoreNotFound bool
+	all            bool
+	selector       string
+}
+
+// podRef names a Pod to delete.
+type podRef struct{ namespace, name string }
+
+func newDelete(a *app) *cobra.Command {
+	var o deleteOptions
+	cmd := &cobra.Command{
+		Use:   "delete (-f FILE… | pod NAME… | pod/NAME… | pods --all | pods -l SELECTOR)",
+		Short: "End Pods and remove them",
+		Long: `End Pods and remove them: hooks run, processes get their stop signal and, after the grace period, SIGKILL.
+The command returns when the Pods are gone.`,
+		Example: `  # What a file describes
+  peapod delete -f pod.yaml
+
+  # By name, with one second to end
+  peapod delete pod demo --now
+
+  # Everything in the namespace, without waiting
+  peapod delete pods --all --wait=false`,
+		ValidArgsFunction: a.completeTargets,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(cmd, args); err != nil {
+				return err
+			}
+			return a.delete(cmd.Context(), cmd, args, &o)
+		},
+	}
+	o.add(cmd)
+	flags := cmd.Flags()
+	flags.Int64Var(&o.gracePeriod, "grace-period", -1, "seconds to end; -1 is what the Pod says, 0 (kill at once) needs --force")
+	flags.BoolVar(&o.now, "now", false, "the same as --grace-period=1")
+	flags.BoolVar(&o.force, "force", false, "kill at once and do not wait")
+	flags.BoolVar(&o.wait, "wait", true, "return when the Pods are gone")
+	flags.DurationVar(&o.timeout, "timeout", 0, "wait no longer than this; 0 for as long as it takes")
+	flags.BoolVar(&o.ignoreNotFound, "ignore-not-found", false, "no error for what does not exist")
+	flags.BoolVar(&o.all, "all", false, "all Pods of the namespace")
+	flags.StringVarP(&o.selector, "selector", "l", "", "Pods with these labels")
+	return cmd
+}
+
+// check also brings grace period and waiting to what kubectl makes of the flags.
+func (o *deleteOptions) check(cmd *cobra.Command, args []string) error {
+	many := o.all || o.selector != ""
+	switch {
+	case len(o.files) == 0 && len(args) == 0:
+		return usagef(cmd, "You must provide one or more resources by argument or filename.")
+	case len(o.files) > 0 && (len(args) > 0 || many):
+		return usagef(cmd, "when paths are provided as input, you may not specify resource arguments as well")
+	case o.all && o.selector != "":
+		return usagef(cmd, "cannot set --all and --selector at the same time")
+	case o.now && o.gracePeriod != -1:
+		return usagef(cmd, "--now and --grace-period cannot be specified together")
+	case o.force && o.gracePeriod > 0:
+		return usagef(cmd, "--force and --grace-period greater than 0 cannot be specified together")
+	case o.gracePeriod < -1:
+		return usagef(cmd, "--grace-period must be -1 or more")
+	}
+	switch {
+	case o.now:
+		o.gracePeriod = 1
+	case o.force:
+		o.gracePeriod = 0
+		if !cmd.Flags().Changed("wait") {
+			o.wait = false
+		}
+	case o.gracePeriod == 0:
+		o.gracePeriod = 1
+	}
+	if many {
+		o.ignoreNotFound = true
+	}
+	return nil
+}
+
+func (a *app) delete(ctx context.Context, cmd *cobra.Command, args []string, o *deleteOptions) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	refs, err := a.podsToDelete(ctx, cmd, c, args, o)
+	if err != nil {
+		return err
+	}
+	if o.force {
+		fmt.Fprintln(a.err, "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated.")
+	}
+	var failed []error
+	var deleted []*corev1.Pod
+	for _, ref := range refs {
+		pod, err := a.deleteOne(ctx, c, ref, o)
+		if err != nil {
+			failed = append(failed, err)
+		} else if pod != nil {
+			deleted = append(deleted, pod)
+		}
+	}
+	if o.wait {
+		failed = append(failed, waitAllGone(ctx, c, deleted, o.timeout))
+	}
+	if len(refs) == 0 {
+		fmt.Fprintln(a.out, "No resources found")
+	}
+	return errors.Join(failed...)
+}
+
+// podsToDelete are the Pods that files, names or a selection mean.
+func (a *app) podsToDelete(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string, o *deleteOptions) ([]podRef, error) {
+	var refs []podRef
+	if len(o.files) > 0 {
+		objects, err := a.manifests(&o.manifestFlags)
+		for _, object := range objects {
+			refs = append(refs, podRef{object.Pod.Namespace, object.Pod.Name})
+		}
+		return refs, err
+	}
+	targets, err := parseTargets(cmd, args)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range targets {
+		if t.kind.resource != pods.resource {
+			return nil, fmt.Errorf("%s cannot be deleted", t.kind.resource)
+		}
+		refs = append(refs, podRef{a.namespace, t.name})
+	}
+	many := o.all || o.selector != ""
+	switch named := targets[0].name != ""; {
+	case named && many:
+		return nil, usagef(cmd, "name cannot be provided when a selector is specified")
+	case !named && !many:
+		return nil, usagef(cmd, "resource(s) were provided, but no name was specified")
+	case many:
+		return a.selectedPods(ctx, c, o.selector)
+	}
+	return refs, nil
+}
+
+func (a *app) selectedPods(ctx context.Context, c *client.Client, selector string) ([]podRef, error) {
+	var list corev1.PodList
+	err := c.Get(ctx, client.Request{Resource: "pods", Namespace: a.namespace, LabelSelector: selector}, &list)
+	var refs []podRef
+	for i := range list.Items {
+		refs = append(refs, podRef{list.Items[i].Namespace, list.Items[i].Name})
+	}
+	return refs, err
+}
+
+// deleteOne returns nil for a Pod that may be missing and is.
+func (a *app) deleteOne(ctx context.Context, c *client.Client, ref podRef, o *deleteOptions) (*corev1.Pod, error) {
+	var options metav1.DeleteOptions
+	if o.gracePeriod >= 0 {
+		options.GracePeriodSeconds = &o.gracePeriod
+	}
+	pod, err := c.Delete(ctx, ref.namespace, ref.name, options)
+	if apierrors.IsNotFound(err) && o.ignoreNotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	how := "deleted"
+	if o.force {
+		how = "force deleted"
+	}
+	fmt.Fprintf(a.out, "pod %q %s\n", ref.name, how)
+	return pod, nil
+}
+
+func waitAllGone(ctx context.Context, c *client.Client, pods []*corev1.Pod, timeout time.Duration) error {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	var failed []error
+	for _, pod := range pods {
+		failed = append(failed, waitGone(ctx, c, pod))
+	}
+	return errors.Join(failed...)
+}
+
+// waitGone returns when the Pod is not there any more; one of the same name with another uid is not it. The watch may end
+// early, with the node: then it starts over.
+func waitGone(ctx context.Context, c *client.Client, pod *corev1.Pod) error {
+	for {
+		gone, err := watchGone(ctx, c, pod)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("timed out waiting for the condition on pods/%s", pod.Name)
+		}
+		if err != nil || gone {
+			return err
+		}
+	}
+}
+
+func watchGone(ctx context.Context, c *client.Client, pod *corev1.Pod) (gone bool, err error) {
+	var now metav1.PartialObjectMetadata
+	one := client.Request{Resource: "pods", Namespace: pod.Namespace, Name: pod.Name}
+	if err := c.Get(ctx, one, &now); err != nil {
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		return false, err
+	}
+	if now.UID != pod.UID {
+		return true, nil
+	}
+	stream, err := c.Watch(ctx, client.Request{
+		Resource: "pods", Namespace: pod.Namespace, FieldSelector: "metadata.name=" + pod.Name, ResourceVersion: now.ResourceVersion,
+	})
+	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer stream.Close()
+	for {
+		kind, err := stream.Next(&now)
+		if err != nil {
+			return false, nil // whatever ended it, a Get tells how things are
+		}
+		if kind == "DELETED" || now.UID != pod.UID {
+			return true, nil
+		}
+	}
+}

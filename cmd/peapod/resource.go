@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// kind is a kind of object that get and its siblings know. The list is the node's /api/v1, which a command does not ask for.
+type kind struct {
+	resource   string // as in a path: pods
+	singular   string
+	title      string // as in a manifest: Pod
+	short      string
+	namespaced bool
+}
+
+var kinds = []kind{
+	{"pods", "pod", "Pod", "po", true},
+	{"events", "event", "Event", "ev", true},
+	{"namespaces", "namespace", "Namespace", "ns", false},
+}
+
+var pods = kinds[0]
+
+// findKind knows a kind by each of its names; "all" is what a user runs.
+func findKind(word string) (kind, error) {
+	lower := strings.ToLower(word)
+	if lower == "all" {
+		return pods, nil
+	}
+	i := slices.IndexFunc(kinds, func(k kind) bool { return lower == k.resource || lower == k.singular || lower == k.short })
+	if i < 0 {
+		return kind{}, fmt.Errorf("the server doesn't have a resource type %q", word)
+	}
+	return kinds[i], nil
+}
+
+// target is one thing that a command line names: an object, or without a name all of a kind.
+type target struct {
+	kind kind
+	name string
+}
+
+// parseTargets reads `pods`, `pod NAME…` or `pod/NAME…`.
+func parseTargets(cmd *cobra.Command, args []string) ([]target, error) {
+	if len(args) == 0 {
+		return nil, usagef(cmd, "You must specify the type of resource to %s. Try `%s pods`.", cmd.Name(), cmd.CommandPath())
+	}
+	if strings.Contains(args[0], "/") {
+		var targets []target
+		for _, arg := range args {
+			word, name, ok := strings.Cut(arg, "/")
+			if !ok || word == "" || name == "" {
+				return nil, usagef(cmd, "there is no resource/name in %q: give either one type and names, or only resource/name", arg)
+			}
+			k, err := findKind(word)
+			if err != nil {
+				return nil, err
+			}
+			targets = append(targets, target{k, name})
+		}
+		return targets, nil
+	}
+	k, err := findKind(args[0])
+	if err != nil {
+		return nil, err
+	}
+	if len(args) == 1 {
+		return []target{{kind: k}}, nil
+	}
+	var targets []target
+	for _, name := range args[1:] {
+		if strings.Contains(name, "/") {
+			return nil, usagef(cmd, "there is no need to specify a resource type as a separate argument when passing arguments in "+
+				"resource/name form (e.g. '%[1]s resource/<resource_name>' instead of '%[1]s resource resource/<resource_name>'", cmd.CommandPath())
+		}
+		targets = append(targets, target{k, name})
+	}
+	return targets, nil
+}
+
+// podName takes NAME or pod/NAME.
+func podName(arg string) (string, error) {
+	word, name, ok := strings.Cut(arg, "/")
+	if !ok {
+		return arg, nil
+	}
+	k, err := findKind(word)
+	if err == nil && k.resource != pods.resource {
+		err = fmt.Errorf("%s: not a Pod", arg)
+	}
+	return name, err
+}

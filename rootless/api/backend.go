@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	"io"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// Backend is what the handlers need of the node. Errors that a client should see with a particular HTTP status are
+// those of k8s.io/apimachinery/pkg/api/errors; any other error is answered with 500.
+//
+// Objects handed out are the caller's own: the node keeps no reference to them.
+type Backend interface {
+	// GetPod returns one Pod with its present status, or a NotFound error.
+	GetPod(namespace, name string) (*corev1.Pod, error)
+	// ListPods returns the Pods of a namespace, of all namespaces if it is empty, ordered by namespace and name.
+	// The list carries the resourceVersion from which a watch goes on without a gap.
+	ListPods(namespace string) (*corev1.PodList, error)
+	// WatchPods delivers every change after resourceVersion (all present Pods as ADDED first, if it is "" or "0") until the
+	// context ends, when the channel is closed. Objects in it are *corev1.Pod.
+	WatchPods(ctx context.Context, namespace, resourceVersion string) (<-chan watch.Event, error)
+	// ApplyPod creates the Pod or brings the stored one to what the manifest says. The result tells which of the two
+	// happened, if anything; Warnings name fields that have no effect on this node.
+	ApplyPod(ctx context.Context, pod *corev1.Pod, options ApplyOptions) (*ApplyResult, error)
+	// DeletePod asks for the Pod's deletion and returns at once; the Pod is gone when a watch says DELETED.
+	DeletePod(ctx context.Context, namespace, name string, options metav1.DeleteOptions) (*corev1.Pod, error)
+	// ListEvents returns the events of a namespace (all if empty), oldest first.
+	ListEvents(namespace string) (*corev1.EventList, error)
+
+	// Logs streams a container's log as plain bytes (the CRI prefix is removed, or turned into a timestamp if asked for).
+	// With Follow the stream ends when the container will not write any more, or with the context.
+	Logs(ctx context.Context, namespace, name string, options *corev1.PodLogOptions) (io.ReadCloser, error)
+	// Exec runs a command in a running container until it ends and returns its exit code (128+n when killed by
+	// signal n). An error means that the command did not run.
+	Exec(ctx context.Context, namespace, name string, request ExecRequest) (exitCode int, err error)
+
+	// Containers describes every container of every Pod, each Pod's pause first; it is what ps and inspect show.
+	Containers() ([]Container, error)
+	// Images lists the images in the store.
+	Images() ([]Image, error)
+	// Pull fetches an image into the store; report is called with each progress line (possibly from several goroutines).
+	Pull(ctx context.Context, reference string, report func(PullProgress)) (*Image, error)
+	// Version tells the node's version, engine choices and directories.
+	Version() Version
+	// Shutdown ends the node. The Pods stay as they are.
+	Shutdown()
+}
+
+// ApplyOptions are the query parameters of a server-side apply that this node knows.
+type ApplyOptions struct {
+	FieldManager string
+	DryRun       bool // validate and answer, store nothing
+}
+
+// ApplyResult is the outcome of an apply.
+type ApplyResult struct {
+	Pod      *corev1.Pod
+	Outcome  Outcome
+	Warnings []string
+}
+
+// Outcome says what an apply did.
+type Outcome string
+
+// The outcomes, in the words kubectl prints.
+const (
+	Created    Outcome = "created"
+	Configured Outcome = "configured"
+	Unchanged  Outcome = "unchanged"
+)
+
+// ExecRequest is one command to run in a container. Streams that are nil are not connected. With TTY, Stderr is nil
+// and everything comes through Stdout.
+type ExecRequest struct {
+	Container string // empty: the Pod's default container
+	Command   []string
+	TTY       bool
+	Stdin     io.Reader
+	Stdout    io.Writer
+	Stderr    io.Writer
+	Resize    <-chan TerminalSize // closed when no more sizes come; nil without TTY
+}
+
+// TerminalSize is a terminal's size in characters. The field names are those of the remote command protocol.
+type TerminalSize struct {
+	Width  uint16
+	Height uint16
+}
+
+// Container describes one container, in the shape of `docker inspect` as far as the two agree.
+type Container struct {
+	ID              string
+	Name            string // k8s_<container>_<pod>_<namespace>_<uid>_<attempt>; the pause's container name is POD
+	Created         time.Time
+	Path            string   // the program started
+	Args            []string // its arguments
+	State           ContainerState
+	Image           string // image id
+	ImageName       string // as the Pod names it
+	RestartCount    int
+	Pod             PodReference
+	ContainerName   string // as the Pod names it; POD for the pause
+	LogPath         string
+	Bundle          string // folder of the OCI config.json; empty for the pause
+	NetworkSettings NetworkSettings
+}
+
+// ContainerState is the state of a container's first process.
+type ContainerState struct {
+	Status     string // created, running or exited
+	Running    bool
+	Pid        int // in the host's pid namespace; 0 when not running
+	ExitCode   int
+	Error      string
+	StartedAt  time.Time
+	FinishedAt time.Time
+}
+
+// PodReference names the Pod a container belongs to.
+type PodReference struct {
+	Namespace string
+	Name      string
+	UID       string
+}
+
+// NetworkSettings are the addresses of the container's Pod.
+type NetworkSettings struct {
+	IPAddress         string
+	GlobalIPv6Address string
+	Gateway           string
+	IPv6Gateway       string
+}
+
+// Image describes one image of the store.
+type Image struct {
+	ID      string
+	Names   []string // fully qualified, with tag
+	Digest  string
+	Size    int64 // bytes of all layers, unpacked
+	Created time.Time
+}
+
+// PullProgress is one line of a pull's progress: a layer's digest and how far it is, or a message.
+type PullProgress struct {
+	Message string `json:",omitempty"`
+	Layer   string `json:",omitempty"`
+	Offset  int64  `json:",omitempty"` // bytes done
+	Total   int64  `json:",omitempty"` // bytes in all; -1 if unknown
+	Done    bool   `json:",omitempty"`
+	Error   string `json:",omitempty"` // last line of a failed pull
+	Image   *Image `json:",omitempty"` // last line of a successful one
+}
+
+// Version describes the node.
+type Version struct {
+	Version    string // of peapod
+	GitCommit  string
+	GoVersion  string
+	Platform   string
+	Kubernetes string // the API version whose shapes the node speaks
+	Pid        int
+	DataDir    string
+	RunDir     string
+	ImageStore string
+	Network    string // engine in use
+}

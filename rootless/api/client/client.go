@@ -1,0 +1,194 @@
+// Package client is the command line's side of the node's API (package api): HTTP over a unix socket, typed by the same
+// types. It is small on purpose: a command's whole run is a few milliseconds, so nothing here is prepared that is not used.
+//
+//	c := client.New(socket, start)
+//	var pod corev1.Pod
+//	err := c.Get(ctx, client.Request{Resource: "pods", Namespace: "default", Name: "demo"}, &pod)
+//
+// An answer of the node that is an error comes as *errors.StatusError of apimachinery, so that errors.IsNotFound and its
+// siblings work. Everything else that goes wrong on the way to the node is an *Unreachable.
+//
+// A Client may be used from several goroutines. It does not retry: start is tried once per connection.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const tableType = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+// Client speaks to one node.
+type Client struct {
+	socket string
+	start  func(context.Context) error
+	http   *http.Client
+}
+
+// New returns a Client for the node on socket. If nobody listens there, start is called (nil: that is an error) and has to
+// return when the node answers.
+func New(socket string, start func(context.Context) error) *Client {
+	c := &Client{socket: socket, start: start}
+	c.http = &http.Client{Transport: &http.Transport{DialContext: c.dial, DisableCompression: true}}
+	return c
+}
+
+// Unreachable says that there was no conversation with the node.
+type Unreachable struct {
+	Socket string
+	Err    error
+}
+
+func (u *Unreachable) Error() string {
+	cause := u.Err
+	var errno syscall.Errno
+	if errors.As(cause, &errno) {
+		cause = errno
+	}
+	return fmt.Sprintf("reach the node: %s: %v", u.Socket, cause)
+}
+
+func (u *Unreachable) Unwrap() error { return u.Err }
+
+func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", c.socket)
+	absent := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED)
+	if err != nil && absent && c.start != nil {
+		if err := c.start(ctx); err != nil {
+			return nil, err
+		}
+		conn, err = dialer.DialContext(ctx, "unix", c.socket)
+	}
+	if err != nil {
+		return nil, &Unreachable{c.socket, err}
+	}
+	return conn, nil
+}
+
+// Request names what to read: an object, or (without a Name) a list. Namespace "" is all of them.
+type Request struct {
+	Resource        string // "pods", "events" or "namespaces"
+	Namespace       string
+	Name            string
+	LabelSelector   string
+	FieldSelector   string
+	ResourceVersion string // of a watch: what it goes on after
+	Table           bool   // as a metav1.Table
+}
+
+func (r Request) path(more ...string) string {
+	parts := []string{"", "api", "v1"}
+	if r.Namespace != "" {
+		parts = append(parts, "namespaces", url.PathEscape(r.Namespace))
+	}
+	parts = append(parts, r.Resource)
+	if r.Name != "" {
+		parts = append(parts, url.PathEscape(r.Name))
+	}
+	return strings.Join(append(parts, more...), "/")
+}
+
+func (r Request) query() url.Values {
+	values := url.Values{}
+	for name, value := range map[string]string{
+		"labelSelector": r.LabelSelector, "fieldSelector": r.FieldSelector, "resourceVersion": r.ResourceVersion,
+	} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	return values
+}
+
+func (r Request) header() http.Header {
+	if r.Table {
+		return http.Header{"Accept": {tableType}}
+	}
+	return nil
+}
+
+// Get decodes the answer into a pointer: to the object's type, its list's type, a metav1.Table or a json.RawMessage.
+func (c *Client) Get(ctx context.Context, r Request, into any) error {
+	response, err := c.do(ctx, http.MethodGet, r.path(), r.query(), r.header(), nil)
+	if err != nil {
+		return err
+	}
+	return decode(response, into)
+}
+
+// decode reads a whole answer.
+func decode(response *http.Response, into any) error {
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("read the node's answer: %w", err)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("decode the node's answer to %s: %w", response.Request.URL.Path, err)
+	}
+	return nil
+}
+
+// do sends a request. An answer of 400 or more becomes an error; the body of any other is the caller's to close.
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, header http.Header, body []byte) (*http.Response, error) {
+	target := url.URL{Scheme: "http", Host: "peapod", Path: unescaped(path), RawPath: path, RawQuery: query.Encode()}
+	request, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, c.noAnswer(err)
+	}
+	if response.StatusCode < http.StatusBadRequest {
+		return response, nil
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20)) // what there is of it will do
+	return nil, statusError(response.StatusCode, text)
+}
+
+func unescaped(path string) string {
+	if plain, err := url.PathUnescape(path); err == nil {
+		return plain
+	}
+	return path
+}
+
+// noAnswer takes off what net/http puts around an error: a made-up URL.
+func (c *Client) noAnswer(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return &Unreachable{c.socket, fmt.Errorf("the node hung up: %w", err)}
+	}
+	return err
+}
+
+// statusError is the Status in an answer, or one made from its code if the answer is none.
+func statusError(code int, body []byte) error {
+	var status metav1.Status
+	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" {
+		return &apierrors.StatusError{ErrStatus: status}
+	}
+	return apierrors.NewGenericServerResponse(code, "", schema.GroupResource{}, "", strings.TrimSpace(string(body)), 0, true)
+}

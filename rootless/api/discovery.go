@@ -1,0 +1,77 @@
+package api
+
+import (
+	"net/http"
+	"runtime"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiversion "k8s.io/apimachinery/pkg/version"
+)
+
+func (s *server) apiVersions(w http.ResponseWriter, r *http.Request) error {
+	return s.sendJSON(w, r, http.StatusOK, &metav1.APIVersions{
+		TypeMeta:                   metav1.TypeMeta{Kind: "APIVersions"},
+		Versions:                   []string{"v1"},
+		ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{},
+	})
+}
+
+func (s *server) apiGroups(w http.ResponseWriter, r *http.Request) error {
+	return s.sendJSON(w, r, http.StatusOK, &metav1.APIGroupList{
+		TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"},
+		Groups:   []metav1.APIGroup{},
+	})
+}
+
+func (s *server) apiResources(w http.ResponseWriter, r *http.Request) error {
+	return s.sendJSON(w, r, http.StatusOK, &metav1.APIResourceList{
+		TypeMeta:     metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
+		GroupVersion: "v1",
+		APIResources: resources(),
+	})
+}
+
+// resources is what /api/v1 offers. The verbs are those of the handlers; names and short names are the cluster's.
+func resources() []metav1.APIResource {
+	return []metav1.APIResource{
+		{
+			Name: "events", SingularName: "event", Namespaced: true, Kind: "Event", ShortNames: []string{"ev"},
+			Verbs: metav1.Verbs{"list"},
+		},
+		{
+			Name: "namespaces", SingularName: "namespace", Kind: "Namespace", ShortNames: []string{"ns"},
+			Verbs: metav1.Verbs{"get", "list"},
+		},
+		{
+			Name: "pods", SingularName: "pod", Namespaced: true, Kind: "Pod", ShortNames: []string{"po"},
+			Categories: []string{"all"}, Verbs: metav1.Verbs{"create", "delete", "get", "list", "patch", "watch"},
+		},
+		{Name: "pods/exec", Namespaced: true, Kind: "PodExecOptions", Verbs: metav1.Verbs{"create", "get"}},
+		{Name: "pods/log", Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get"}},
+	}
+}
+
+// kubernetesVersion tells the version of the API whose shapes the node speaks, with peapod's own as build metadata
+// (semver.org, item 10): clients compare the first and people see both.
+func (s *server) kubernetesVersion(w http.ResponseWriter, r *http.Request) error {
+	v := s.backend.Version()
+	major, minor, _ := strings.Cut(strings.TrimPrefix(v.Kubernetes, "v"), ".")
+	minor, _, _ = strings.Cut(minor, ".")
+	return s.sendJSON(w, r, http.StatusOK, &apiversion.Info{
+		Major:        major,
+		Minor:        minor,
+		GitVersion:   v.Kubernetes + "+peapod." + strings.TrimPrefix(v.Version, "v"),
+		GitCommit:    v.GitCommit,
+		GitTreeState: "clean",
+		GoVersion:    v.GoVersion,
+		Compiler:     runtime.Compiler,
+		Platform:     v.Platform,
+	})
+}
+
+func (s *server) health(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ok")) // the client may be gone
+	return nil
+}

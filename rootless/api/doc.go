@@ -1,0 +1,36 @@
+// Package api puts the node on a socket: a http.Handler that speaks the Kubernetes API for Pods, and the client for it
+// in the package below.
+//
+// # Words
+//
+// The *backend* is the node as the handlers see it (Backend); it owns every object. A *handler* translates one HTTP request
+// into one call of the backend and its result into JSON: nothing is kept between requests. A *view* is the form in which
+// a client wants objects: as they are, or as a metav1.Table, whose cells are what kubectl prints. A *selection* is the
+// label and field selector of a request. A *frame* is one line of a stream: {"type": "MODIFIED", "object": …}.
+//
+// # One use: kubectl get pods --watch
+//
+//	GET /api                               which versions there are (discovery.go)
+//	GET /api/v1                            "po" means "pods"
+//	GET /api/v1/namespaces/default/pods    Accept: …;as=Table    (pods.go lists, table.go makes rows, status.go the words in them)
+//	GET …/pods?watch=1&resourceVersion=17  a frame for each change after 17 (watch.go), until either side hangs up
+//
+// # Paths
+//
+//	/api /apis /api/v1 /version /healthz /livez /readyz      discovery.go
+//	/api/v1/[namespaces/{namespace}/]pods                    GET (list, watch), POST
+//	/api/v1/namespaces/{namespace}/pods/{name}               GET, PATCH (server-side apply), DELETE
+//	/api/v1/namespaces/{namespace}/pods/{name}/log           GET
+//	/api/v1/namespaces/{namespace}/pods/{name}/exec          GET, POST as WebSocket v4 or v5.channel.k8s.io
+//	/api/v1/[namespaces/{namespace}/]events                  GET
+//	/api/v1/namespaces[/{name}]                              GET
+//	/peapod/v1/…                                             what no cluster has: containers, images, the node itself
+//
+// Every error is a metav1.Status with the code that an API server would use.
+//
+// # Not promised
+//
+// There is no authentication: whoever can open the socket is the user. Objects are JSON only, neither YAML nor protobuf
+// (but the body of an apply may be YAML, as in a cluster). A list is never paged: limit is accepted and everything comes at
+// once. An apply keeps no field managers: the manifest that came last says everything.
+package api

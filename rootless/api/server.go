@@ -1,0 +1,96 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// maxBody is the largest request body in bytes: the API server's own limit.
+const maxBody = 3 << 20
+
+// server holds what all handlers share. It is immutable but for the lock.
+type server struct {
+	backend Backend
+	log     *slog.Logger
+	now     func() time.Time
+
+	// mu makes "is there one already?" and the apply that follows one step (POST must not change an existing Pod).
+	mu sync.Mutex
+}
+
+// A handler answers one request; the error it returns is sent as a metav1.Status. It must not return an error after it
+// has begun to answer.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// methods are the handlers of one path by HTTP method.
+type methods map[string]handler
+
+// New returns the handler for the node's socket.
+func New(b Backend, log *slog.Logger) http.Handler {
+	s := &server{backend: b, log: log, now: time.Now}
+	mux := http.NewServeMux()
+	for path, m := range s.routes() {
+		mux.Handle(path, s.serve(m))
+	}
+	mux.Handle("/", s.serve(nil))
+	return mux
+}
+
+func (s *server) routes() map[string]methods {
+	pods := methods{http.MethodGet: s.listOrWatchPods, http.MethodPost: s.createPod}
+	events := methods{http.MethodGet: s.listEvents}
+	exec := methods{http.MethodGet: s.exec, http.MethodPost: s.exec}
+	health := methods{http.MethodGet: s.health}
+	return map[string]methods{
+		"/api":     {http.MethodGet: s.apiVersions},
+		"/apis":    {http.MethodGet: s.apiGroups},
+		"/api/v1":  {http.MethodGet: s.apiResources},
+		"/version": {http.MethodGet: s.kubernetesVersion},
+		"/healthz": health,
+		"/livez":   health,
+		"/readyz":  health,
+
+		"/api/v1/namespaces":                    {http.MethodGet: s.listNamespaces},
+		"/api/v1/namespaces/{namespace}":        {http.MethodGet: s.getNamespace},
+		"/api/v1/events":                        events,
+		"/api/v1/namespaces/{namespace}/events": events,
+		"/api/v1/pods":                          pods,
+		"/api/v1/namespaces/{namespace}/pods":   pods,
+		"/api/v1/namespaces/{namespace}/pods/{name}": {
+			http.MethodGet: s.getPod, http.MethodPatch: s.applyPod, http.MethodDelete: s.deletePod,
+		},
+		"/api/v1/namespaces/{namespace}/pods/{name}/log":  {http.MethodGet: s.logs},
+		"/api/v1/namespaces/{namespace}/pods/{name}/exec": exec,
+
+		"/peapod/v1/containers":  {http.MethodGet: s.containers},
+		"/peapod/v1/images":      {http.MethodGet: s.images},
+		"/peapod/v1/images/pull": {http.MethodPost: s.pull},
+		"/peapod/v1/version":     {http.MethodGet: s.version},
+		"/peapod/v1/shutdown":    {http.MethodPost: s.shutdown},
+	}
+}
+
+// serve picks the handler for the request's method and sends its error. Without any methods the path does not exist.
+func (s *server) serve(m methods) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, ok := m[r.Method]
+		var err error
+		switch {
+		case ok:
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			err = h(w, r)
+		case m == nil:
+			err = apierrors.NewGenericServerResponse(http.StatusNotFound, r.Method, schema.GroupResource{}, "", "", 0, true)
+		default:
+			err = apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, r.Method, schema.GroupResource{}, "", "", 0, true)
+		}
+		if err != nil {
+			s.sendError(w, r, err)
+		}
+	})
+}

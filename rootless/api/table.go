@@ -1,0 +1,138 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/duration"
+)
+
+// Tables are the server's side of `get`: the server knows the columns, the client only lays them out. Columns of priority 0
+// are always shown, those of priority 1 with -o wide. Cells hold what is printed: ages are relative to the moment of the
+// answer. Each row carries its object's metadata (the API's includeObject=Metadata, whatever the client asked for).
+
+const (
+	none    = "<none>"
+	unknown = "<unknown>"
+)
+
+func newTable(columns ...metav1.TableColumnDefinition) *metav1.Table {
+	return &metav1.Table{
+		TypeMeta:          metav1.TypeMeta{Kind: "Table", APIVersion: metav1.SchemeGroupVersion.String()},
+		ColumnDefinitions: columns,
+		Rows:              []metav1.TableRow{},
+	}
+}
+
+func column(name string) metav1.TableColumnDefinition {
+	if name == "Name" {
+		return metav1.TableColumnDefinition{Name: name, Type: "string", Format: "name"}
+	}
+	return metav1.TableColumnDefinition{Name: name, Type: "string"}
+}
+
+func wideColumn(name string) metav1.TableColumnDefinition {
+	return metav1.TableColumnDefinition{Name: name, Type: "string", Priority: 1}
+}
+
+func addRow(table *metav1.Table, meta metav1.ObjectMeta, cells ...any) {
+	object := &metav1.PartialObjectMetadata{
+		TypeMeta:   metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: metav1.SchemeGroupVersion.String()},
+		ObjectMeta: meta,
+	}
+	table.Rows = append(table.Rows, metav1.TableRow{Cells: cells, Object: runtime.RawExtension{Object: object}})
+}
+
+func (s *server) sendTable(w http.ResponseWriter, r *http.Request, table *metav1.Table, meta metav1.ListMeta) error {
+	table.ListMeta = meta
+	return s.sendJSON(w, r, http.StatusOK, table)
+}
+
+func podTable(pods []corev1.Pod, now time.Time) *metav1.Table {
+	table := newTable(column("Name"), column("Ready"), column("Status"), column("Restarts"), column("Age"),
+		wideColumn("IP"), wideColumn("Node"), wideColumn("Nominated Node"), wideColumn("Readiness Gates"))
+	for i := range pods {
+		pod := &pods[i]
+		sum := summarize(pod)
+		addRow(table, pod.ObjectMeta,
+			pod.Name,
+			fmt.Sprintf("%d/%d", sum.ready, sum.containers),
+			sum.reason,
+			restartsCell(sum, now),
+			age(pod.CreationTimestamp, now),
+			podIP(pod),
+			orNone(pod.Spec.NodeName),
+			orNone(pod.Status.NominatedNodeName),
+			readinessGates(pod))
+	}
+	return table
+}
+
+func restartsCell(sum summary, now time.Time) string {
+	if sum.restarts == 0 || sum.lastRestart.IsZero() {
+		return fmt.Sprint(sum.restarts)
+	}
+	return fmt.Sprintf("%d (%s ago)", sum.restarts, age(sum.lastRestart, now))
+}
+
+func podIP(pod *corev1.Pod) string {
+	if len(pod.Status.PodIPs) > 0 {
+		return orNone(pod.Status.PodIPs[0].IP)
+	}
+	return orNone(pod.Status.PodIP)
+}
+
+// readinessGates counts the gates whose condition is true.
+func readinessGates(pod *corev1.Pod) string {
+	if len(pod.Spec.ReadinessGates) == 0 {
+		return none
+	}
+	open := 0
+	for _, gate := range pod.Spec.ReadinessGates {
+		if conditionTrue(pod, gate.ConditionType) {
+			open++
+		}
+	}
+	return fmt.Sprintf("%d/%d", open, len(pod.Spec.ReadinessGates))
+}
+
+func eventTable(events []corev1.Event, now time.Time) *metav1.Table {
+	table := newTable(column("Last Seen"), column("Type"), column("Reason"), column("Object"), wideColumn("Subobject"),
+		wideColumn("Source"), column("Message"), wideColumn("First Seen"), wideColumn("Count"), wideColumn("Name"))
+	for i := range events {
+		event := &events[i]
+		about := event.InvolvedObject
+		addRow(table, event.ObjectMeta,
+			age(lastSeen(event), now), event.Type, event.Reason, strings.ToLower(about.Kind)+"/"+about.Name, about.FieldPath,
+			eventSource(event), event.Message, age(firstSeen(event), now), fmt.Sprint(max(event.Count, 1)), event.Name)
+	}
+	return table
+}
+
+func namespaceTable(namespaces []corev1.Namespace, now time.Time) *metav1.Table {
+	table := newTable(column("Name"), column("Status"), column("Age"))
+	for _, namespace := range namespaces {
+		addRow(table, namespace.ObjectMeta, namespace.Name, string(namespace.Status.Phase), age(namespace.CreationTimestamp, now))
+	}
+	return table
+}
+
+// age is how long ago something happened, in kubectl's short form.
+func age(t metav1.Time, now time.Time) string {
+	if t.IsZero() {
+		return unknown
+	}
+	return duration.HumanDuration(now.Sub(t.Time))
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return none
+	}
+	return text
+}

@@ -1,0 +1,195 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// A watch either goes on after a resourceVersion that the client has from a list, or (without one, or with
+// sendInitialEvents) begins with the present Pods as ADDED. In the second case the handler lists, sends the list and watches
+// from the list's version, so that nothing is missed and nothing comes twice.
+
+// frame is one line of a watch's answer.
+type frame struct {
+	Type   watch.EventType `json:"type"`
+	Object any             `json:"object"`
+}
+
+func (s *server) watchPods(w http.ResponseWriter, r *http.Request, selected selection) error {
+	want, err := negotiate(r)
+	if err != nil {
+		return err
+	}
+	q := query{values: r.URL.Query()}
+	version, initial, bookmarks := q.text("resourceVersion"), q.flag("sendInitialEvents"), q.flag("allowWatchBookmarks")
+	timeout := q.number("timeoutSeconds", 1)
+	if q.err != nil {
+		return q.err
+	}
+	ctx := r.Context()
+	if timeout != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(min(*timeout, 1<<31))*time.Second)
+		defer cancel()
+	}
+	filter, list, err := s.startFilter(r, selected, &version, initial)
+	if err != nil {
+		return err
+	}
+	events, err := s.backend.WatchPods(ctx, r.PathValue("namespace"), version)
+	if err != nil {
+		return err
+	}
+	out := newFrames(w, want, s.now)
+	for i := range list {
+		if selected.matchesPod(&list[i]) {
+			out.send(watch.Event{Type: watch.Added, Object: &list[i]})
+		}
+	}
+	if initial && bookmarks {
+		out.send(initialEnd(version))
+	}
+	for event := range events {
+		if event, ok := filter.translate(event); ok {
+			out.send(event)
+		}
+	}
+	return nil
+}
+
+// startFilter returns the filter and, for a watch that begins with the present, the Pods to send first; version is then
+// set to the list's.
+func (s *server) startFilter(r *http.Request, selected selection, version *string, initial bool) (*watchFilter, []corev1.Pod, error) {
+	fromNow := initial || *version == "" || *version == "0"
+	filter := &watchFilter{selection: selected}
+	if selected.stable() && !fromNow {
+		return filter, nil, nil
+	}
+	list, err := s.backend.ListPods(r.PathValue("namespace"))
+	if err != nil {
+		return nil, nil, err
+	}
+	filter.remember(list)
+	if !fromNow {
+		return filter, nil, nil
+	}
+	*version = list.ResourceVersion
+	return filter, list.Items, nil
+}
+
+// initialEnd is the bookmark that ends the initial events of a watch with sendInitialEvents.
+func initialEnd(version string) watch.Event {
+	return watch.Event{Type: watch.Bookmark, Object: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		ResourceVersion: version,
+		Annotations:     map[string]string{metav1.InitialEventsAnnotationKey: "true"},
+	}}}
+}
+
+// frames writes a watch's answer. It is a chunked stream: each frame is sent at once.
+type frames struct {
+	encoder *json.Encoder
+	flush   func() error
+	want    view
+	now     func() time.Time
+}
+
+func newFrames(w http.ResponseWriter, want view, now func() time.Time) *frames {
+	w.Header().Set("Content-Type", jsonType)
+	w.WriteHeader(http.StatusOK)
+	out := &frames{encoder: json.NewEncoder(w), flush: http.NewResponseController(w).Flush, want: want, now: now}
+	_ = out.flush() // the client may be gone: then the request's context ends, and with it the watch
+	return out
+}
+
+func (f *frames) send(event watch.Event) {
+	var object any = event.Object
+	if pod, ok := event.Object.(*corev1.Pod); ok {
+		if f.want == asTable {
+			table := podTable([]corev1.Pod{*pod}, f.now())
+			table.ResourceVersion = pod.ResourceVersion
+			object = table
+		} else {
+			pod.TypeMeta = podType
+		}
+	}
+	if f.encoder.Encode(frame{event.Type, object}) == nil {
+		_ = f.flush() // as above
+	}
+}
+
+// watchFilter turns changes of objects into changes of the set of selected objects: a Pod that begins to match is ADDED,
+// one that ceases to match is DELETED.
+//
+// It has to know whether a Pod matched before the change. Where the watch goes on after an older version, that is known for what
+// came by in the stream, and from the list for changes newer than the list. For a replayed change before that it is unknown:
+// then the filter says DELETED for a Pod that does not match, which a client that never had the Pod passes over.
+type watchFilter struct {
+	selection selection
+	listed    uint64 // version of the list
+	inList    map[string]bool
+	inStream  map[string]bool
+}
+
+func podKey(pod *corev1.Pod) string { return pod.Namespace + "/" + pod.Name }
+
+func (f *watchFilter) remember(list *corev1.PodList) {
+	if f.selection.stable() {
+		return
+	}
+	f.listed = version(list.ResourceVersion)
+	f.inStream = map[string]bool{}
+	f.inList = make(map[string]bool, len(list.Items))
+	for i := range list.Items {
+		f.inList[podKey(&list.Items[i])] = f.selection.matchesPod(&list.Items[i])
+	}
+}
+
+// translate returns the event to send, if any.
+func (f *watchFilter) translate(event watch.Event) (watch.Event, bool) {
+	pod, ok := event.Object.(*corev1.Pod)
+	if !ok || event.Type == watch.Bookmark {
+		return event, true
+	}
+	matches := f.selection.matchesPod(pod)
+	if f.selection.stable() {
+		return event, matches
+	}
+	before, known := f.before(pod)
+	f.inStream[podKey(pod)] = matches && event.Type != watch.Deleted
+	switch {
+	case event.Type == watch.Deleted:
+		return event, matches || before
+	case matches && known && !before:
+		event.Type = watch.Added
+		return event, true
+	case matches:
+		return event, true
+	case before || (!known && event.Type == watch.Modified):
+		event.Type = watch.Deleted
+		return event, true
+	}
+	return event, false
+}
+
+func (f *watchFilter) before(pod *corev1.Pod) (matched, known bool) {
+	if matched, known = f.inStream[podKey(pod)]; known {
+		return matched, true
+	}
+	if version(pod.ResourceVersion) <= f.listed {
+		return false, false
+	}
+	return f.inList[podKey(pod)], true
+}
+
+// version reads a resourceVersion as the number it is here; 0 if it is none.
+func version(text string) uint64 {
+	n, _ := strconv.ParseUint(text, 10, 64)
+	return n
+}
