@@ -102,7 +102,7 @@ func (p *pod) watchSandbox(s *sandbox.Sandbox) error {
 	return nil
 }
 
-// removeSandbox answers lifecycle.RemoveSandbox. It does what it can and reports trouble in the log: a Pod that cannot be
+// removeSandbox answers lifecycle.RemoveSandbox. The Pod keeps its addresses, for another sandbox. It does what it can and reports trouble in the log: a Pod that cannot be
 // removed would be worse than a file that is left.
 func (p *pod) removeSandbox() lifecycle.Event {
 	for _, i := range p.crew.all() {
@@ -118,13 +118,6 @@ func (p *pod) removeSandbox() lifecycle.Event {
 			p.log.Error("stop the sandbox", "error", err)
 		}
 	}
-	// The kernel takes its time to delete a veth, and nothing waits for it but the addresses.
-	p.do(func() lifecycle.Event {
-		if err := p.node.hub.Detach(string(p.uid)); err != nil {
-			p.log.Error("detach from the network", "error", err)
-		}
-		return nil
-	})
 	return lifecycle.SandboxRemoved{}
 }
 
@@ -209,14 +202,15 @@ func (p *pod) removeContainer(a lifecycle.RemoveContainer) {
 	}
 }
 
-// removeFiles removes what is left of a Pod.
+// removeFiles removes what is left of a Pod: its addresses too.
 func (p *pod) removeFiles() {
 	for _, i := range p.crew.all() {
 		if err := p.node.runtime.Remove(i.ID); err != nil {
 			p.log.Error("remove a container's files", "id", i.ID, "error", err)
 		}
 	}
-	err := errors.Join(sandbox.Clean(p.node.paths, p.uid), os.RemoveAll(p.node.paths.PodRun(p.uid)),
+	// The kernel takes its time to delete a veth; nothing waits for it but the addresses.
+	err := errors.Join(p.node.hub.Detach(string(p.uid)), sandbox.Clean(p.node.paths, p.uid), os.RemoveAll(p.node.paths.PodRun(p.uid)),
 		os.RemoveAll(p.node.paths.PodLogs(p.namespace, p.name, p.uid)))
 	if err != nil {
 		p.log.Error("remove the Pod's files", "error", err)

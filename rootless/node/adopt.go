@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -18,18 +19,22 @@ import (
 	"github.com/peapod/peapod/rootless/state"
 )
 
-// adopt takes over what an earlier node left: it starts a loop for each stored Pod with the facts that were saved and the
-// difference to what is there now, and removes what belongs to no Pod.
+// adopt takes over what an earlier node left: it makes a loop for each stored Pod with the facts that were saved and the
+// difference to what is there now, removes what belongs to no Pod, and only then lets the loops go, as a new Pod must not get
+// an address that another one has.
 func (n *Node) adopt() error {
 	found, err := n.findContainers()
 	if err != nil {
 		return err
 	}
 	objects, _ := n.registry.list("")
+	var adopted []*pod
 	for _, object := range objects {
-		if err := n.adoptPod(object, found[string(object.UID)]); err != nil {
+		p, err := n.adoptPod(object, found[string(object.UID)])
+		if err != nil {
 			return fmt.Errorf("adopt pod %s: %w", key(object.Namespace, object.Name), err)
 		}
+		adopted = append(adopted, p)
 		delete(found, string(object.UID))
 	}
 	for _, orphans := range found {
@@ -37,7 +42,48 @@ func (n *Node) adopt() error {
 			n.removeOrphan(c)
 		}
 	}
-	return n.removeStrayPods(objects)
+	n.removeStrangers(adopted)
+	if err := n.removeStrayPods(objects); err != nil {
+		return err
+	}
+	for _, p := range adopted {
+		n.run(p)
+	}
+	return nil
+}
+
+// removeStrangers kills processes in the Pods' namespaces that no container accounts for: of a container whose node died after it had
+// started it and before that was noted.
+func (n *Node) removeStrangers(pods []*pod) {
+	known := map[string]bool{} // pid namespaces of containers
+	pauses := map[string]bool{}
+	for _, p := range pods {
+		s := p.crew.getSandbox()
+		if s == nil {
+			continue
+		}
+		pauses[namespaceOf(s.Process.Pid, "user")] = true
+		known[namespaceOf(s.Process.Pid, "pid")] = true
+		for _, i := range p.crew.all() {
+			known[namespaceOf(i.Process.Pid, "pid")] = true
+		}
+	}
+	delete(pauses, "")
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || !pauses[namespaceOf(pid, "user")] || known[namespaceOf(pid, "pid")] {
+			continue
+		}
+		n.log.Warn("kill a process that belongs to no container", "pid", pid)
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// namespaceOf names a namespace of a process; "" if it is gone or not to be seen.
+func namespaceOf(pid int, kind string) string {
+	name, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+	return name
 }
 
 // findContainers reads what the runtime noted of containers, by the uid of their Pod. A bundle without such a note is one whose start
@@ -98,19 +144,26 @@ func (n *Node) removeStrayPods(objects []*corev1.Pod) error {
 			n.log.Error("remove what is left of a Pod", "uid", uid, "error", err)
 		}
 	}
+	for _, id := range n.hub.Attached() {
+		if !known[id] {
+			if err := n.hub.Detach(id); err != nil {
+				n.log.Error("detach from the network", "uid", id, "error", err)
+			}
+		}
+	}
 	return nil
 }
 
-// adoptPod starts the loop of a stored Pod. containers are those that the runtime noted for it.
-func (n *Node) adoptPod(object *corev1.Pod, containers []*container.Container) error {
+// adoptPod makes the loop of a stored Pod. containers are those that the runtime noted for it.
+func (n *Node) adoptPod(object *corev1.Pod, containers []*container.Container) (*pod, error) {
 	if err := os.MkdirAll(n.paths.PodRun(object.UID), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	facts := &lifecycle.Pod{}
 	err := state.ReadFile(n.paths.PodFacts(object.UID), facts)
 	fresh := errors.Is(err, os.ErrNotExist)
 	if err != nil && !fresh {
-		return err
+		return nil, err
 	}
 	var p *pod
 	if fresh { // the machine was started again, or the node died right after it stored the object
@@ -126,8 +179,7 @@ func (n *Node) adoptPod(object *corev1.Pod, containers []*container.Container) e
 	if t := object.DeletionTimestamp; t != nil {
 		p.post(deletion(object))
 	}
-	n.run(p)
-	return nil
+	return p, nil
 }
 
 // adoptSandbox takes hold of the Pod's pause, or posts its loss.

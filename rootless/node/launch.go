@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,6 +59,36 @@ func launch(ctx context.Context, paths state.Paths) error {
 	if err := prepareDirectories(paths, os.Getuid()); err != nil {
 		return err
 	}
+	executable, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	argv := []string{executable, "node"}
+	if scope := scopeCommand(); scope != nil {
+		err := spawn(ctx, paths, append(scope, argv...))
+		if !errors.Is(err, errSilent) {
+			return err
+		}
+		// The user's systemd did not take it; a session of its own will do.
+	}
+	return spawn(ctx, paths, argv)
+}
+
+// scopeCommand runs a command in a scope of the user's systemd, so that it does not die with the unit that the caller is in.
+// It is nil where there is no such systemd.
+func scopeCommand() []string {
+	if _, err := os.Stat(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "systemd", "private")); err != nil {
+		return nil
+	}
+	run, err := exec.LookPath("systemd-run")
+	if err != nil {
+		return nil
+	}
+	return []string{run, "--user", "--scope", "--quiet", "--collect", "--description=peapod node", "--property=Delegate=yes", "--"}
+}
+
+// spawn starts a node and waits for its word.
+func spawn(ctx context.Context, paths state.Paths, argv []string) error {
 	log, err := os.OpenFile(paths.NodeLog(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -68,11 +99,7 @@ func launch(ctx context.Context, paths state.Paths) error {
 		return err
 	}
 	defer ready.Close()
-	executable, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(executable, "node")
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), readyVariable+"=3")
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{writer}
@@ -88,6 +115,9 @@ func launch(ctx context.Context, paths state.Paths) error {
 	return awaitReady(ready, paths)
 }
 
+// errSilent means that a node ended before it could say anything.
+var errSilent = errors.New("the node ended without a word")
+
 // awaitReady reads the node's first and last word.
 func awaitReady(ready io.Reader, paths state.Paths) error {
 	b, err := io.ReadAll(ready)
@@ -102,7 +132,7 @@ func awaitReady(ready io.Reader, paths state.Paths) error {
 	case err != nil:
 		return fmt.Errorf("wait for the node: %w", err)
 	}
-	return fmt.Errorf("the node ended without a word; its log is %s%s", paths.NodeLog(), lastLine(paths.NodeLog()))
+	return fmt.Errorf("%w; its log is %s%s", errSilent, paths.NodeLog(), lastLine(paths.NodeLog()))
 }
 
 // lastLine is the last line of a log, for an error.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -77,7 +78,7 @@ func (p *pod) publish() {
 
 // perform begins an action; its answer comes as an event.
 func (p *pod) perform(a lifecycle.Action) {
-	p.log.Debug("perform", "action", a)
+	p.log.Debug("perform", "action", fmt.Sprintf("%T%+v", a, a))
 	object := p.facts.Object
 	switch a := a.(type) {
 	case lifecycle.CreateSandbox:

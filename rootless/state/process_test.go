@@ -73,4 +73,3 @@ func FuzzParseStat(f *testing.F) {
 		}
 	})
 }
-
