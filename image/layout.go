@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/homedir"
 	"go.podman.io/storage/types"
+	"golang.org/x/sys/unix"
 )
 
 // storeOptions decides which directories to use. It starts from what podman would use (storage.conf(5), else the
@@ -18,6 +20,9 @@ func storeOptions(o Options) (storage.StoreOptions, error) {
 	options, err := types.LoadStoreOptions(types.LoadOptions{})
 	if err != nil {
 		return options, fmt.Errorf("read storage.conf: %w", err)
+	}
+	if err := ownDirectories(&options); err != nil {
+		return options, err
 	}
 	switch {
 	case o.GraphRoot != "":
@@ -36,6 +41,38 @@ func storeOptions(o Options) (storage.StoreOptions, error) {
 	// our mount namespace should hold nothing that nobody needs.
 	options.GraphDriverOptions = append(slices.Clone(options.GraphDriverOptions), "overlay.skip_mount_home=true")
 	return options, nil
+}
+
+// ownDirectories replaces directories that the user cannot write to by the built-in defaults of an ordinary user. Up to
+// podman 5 the graphroot and runroot of the system's storage.conf were root's alone, and distributions' files still say so;
+// the library has given up the difference.
+func ownDirectories(options *storage.StoreOptions) error {
+	if !writable(options.GraphRoot) {
+		data, err := homedir.GetDataHome()
+		if err != nil {
+			return fmt.Errorf("find a directory for images: %w", err)
+		}
+		options.GraphRoot = filepath.Join(data, "containers", "storage")
+	}
+	if !writable(options.RunRoot) {
+		runtime, err := homedir.GetRuntimeDir()
+		if err != nil {
+			return fmt.Errorf("find a runtime directory for images: %w", err)
+		}
+		options.RunRoot = filepath.Join(runtime, "containers")
+	}
+	return nil
+}
+
+// writable tells whether a directory could be made or used by this user.
+func writable(dir string) bool {
+	for {
+		err := unix.Access(dir, unix.W_OK|unix.X_OK)
+		if !errors.Is(err, unix.ENOENT) || dir == filepath.Dir(dir) {
+			return err == nil
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 // ownStore is where images go when the user's own store is not for us.
