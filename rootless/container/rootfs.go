@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,26 +17,32 @@ import (
 // Files that the container writes are never synced (volatile): without that the last unmount would sync the whole
 // file system below. The attributes overlay keeps are in user.*, as trusted.* is closed to user namespaces (userxattr, Linux 5.11).
 func overlay(lowers []string, upper, work string) (*os.File, error) {
-	f, err := overlayByLayer(lowers, upper, work)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return overlayByList(lowers, upper, work)
+	if !oldOverlay.Load() {
+		f, err := overlayByLayer(lowers, upper, work)
+		if !errors.Is(err, unix.EINVAL) {
+			return f, err
+		}
+	}
+	f, err := overlayByList(lowers, upper, work)
+	if err == nil {
+		oldOverlay.Store(true)
 	}
 	return f, err
 }
 
+// oldOverlay is set when the kernel has refused a mount layer by layer and taken the same one as a list.
+var oldOverlay atomic.Bool
+
 // overlayByLayer gives overlay its layers one by one (lowerdir+, Linux 6.8), so there is no limit on the length of
-// the list. On older kernels the error is errors.ErrUnsupported.
+// the list. Older kernels say EINVAL, some of them not before the mount is made.
 func overlayByLayer(lowers []string, upper, work string) (*os.File, error) {
 	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("fsopen overlay", err)
 	}
 	defer unix.Close(fs)
-	for i, lower := range lowers {
+	for _, lower := range lowers {
 		if err := unix.FsconfigSetString(fs, "lowerdir+", lower); err != nil {
-			if i == 0 && errors.Is(err, unix.EINVAL) {
-				return nil, errors.ErrUnsupported
-			}
 			return nil, &os.PathError{Op: "overlay lowerdir", Path: lower, Err: contextError(fs, err)}
 		}
 	}

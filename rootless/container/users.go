@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ import (
 type User struct {
 	UID, GID uint32
 	Groups   []uint32 // supplementary, sorted
-	Home     string   // as the image's passwd has it; empty if it has none
+	Home     string   // as the image's passwd has it; / if it has none
 }
 
 // ErrRunAsNonRoot means that a container that must not run as root would.
@@ -47,7 +48,7 @@ func ResolveUser(root *os.File, imageUser string, pod *corev1.Pod, c *corev1.Con
 	if err != nil {
 		return User{}, fmt.Errorf("user %q of the image: %w", imageUser, err)
 	}
-	u := User{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
+	u := User{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: cmp.Or(found.Home, "/")}
 	if context.group != nil {
 		u.GID = uint32(*context.group)
 	}
@@ -57,6 +58,9 @@ func ResolveUser(root *os.File, imageUser string, pod *corev1.Pod, c *corev1.Con
 	for _, g := range context.groups {
 		u.Groups = append(u.Groups, uint32(g))
 	}
+	// The primary group is listed too, so that a program which changes its gid does not lose it: files that deny it
+	// something would be open to that program else (CVE-2022-36109).
+	u.Groups = append(u.Groups, u.GID)
 	slices.Sort(u.Groups)
 	u.Groups = slices.Compact(u.Groups)
 	if context.nonRoot && u.UID == 0 {

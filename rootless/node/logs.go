@@ -54,9 +54,9 @@ func (n *Node) Logs(ctx context.Context, namespace, name string, options *corev1
 			done = i.done
 		}
 	}
-	o := logs.Options{Follow: options.Follow, Tail: options.TailLines, Timestamps: options.Timestamps}
-	if options.LimitBytes != nil {
-		o.LimitBytes = options.LimitBytes
+	o := logs.Options{Follow: options.Follow, Tail: options.TailLines, Timestamps: options.Timestamps, LimitBytes: options.LimitBytes}
+	if options.Stream != nil && *options.Stream != corev1.LogStreamAll {
+		o.Stream = strings.ToLower(*options.Stream)
 	}
 	switch {
 	case options.SinceTime != nil:

@@ -1,0 +1,217 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/peapod/peapod/rootless/lifecycle"
+	"github.com/peapod/peapod/rootless/state"
+)
+
+func testRegistry(t *testing.T) *registry {
+	t.Helper()
+	db, err := state.Open(filepath.Join(t.TempDir(), "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r, err := newRegistry(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func testPod(name string) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID("uid-" + name)},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a"}, {Name: "b"}}}}
+}
+
+func TestRegistryWatch(t *testing.T) {
+	r := testRegistry(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, start := r.list("")
+	events, err := r.watch(ctx, "", version(start))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.create(testPod("demo")); err != nil {
+		t.Fatal(err)
+	}
+	for _, phase := range []corev1.PodPhase{corev1.PodRunning, corev1.PodRunning} { // the second changes nothing
+		if err := r.setStatus("default", "demo", corev1.PodStatus{Phase: phase}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.remove("default", "demo"); err != nil {
+		t.Fatal(err)
+	}
+	last := version(start)
+	for _, want := range []watch.EventType{watch.Added, watch.Modified, watch.Deleted} {
+		e := <-events
+		pod, ok := e.Object.(*corev1.Pod)
+		if !ok || e.Type != want || version(pod.ResourceVersion) <= last {
+			t.Errorf("got %s %+v after version %d, want %s", e.Type, e.Object, last, want)
+			continue
+		}
+		last = version(pod.ResourceVersion)
+	}
+	cancel()
+	if e, ok := <-events; ok {
+		t.Errorf("after the end came %v", e)
+	}
+}
+
+func TestRegistryForgetsOldChanges(t *testing.T) {
+	r := testRegistry(t)
+	_, start := r.list("")
+	if err := r.create(testPod("demo")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range logLength + 1 {
+		if err := r.setStatus("default", "demo", corev1.PodStatus{Message: string(rune(i + 1))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.watch(t.Context(), "", version(start)); !apierrors.IsResourceExpired(err) {
+		t.Errorf("a watch from a forgotten version: %v", err)
+	}
+	if len(r.log) != logLength {
+		t.Errorf("the log has %d changes", len(r.log))
+	}
+}
+
+func TestRegistryNotFound(t *testing.T) {
+	r := testRegistry(t)
+	if _, err := r.get("default", "demo"); !apierrors.IsNotFound(err) {
+		t.Error(err)
+	}
+	if _, err := r.update("default", "demo", func(*corev1.Pod) {}); !apierrors.IsNotFound(err) {
+		t.Error(err)
+	}
+	if err := r.remove("default", "demo"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMailboxKeepsOrder(t *testing.T) {
+	m, stop := newMailbox(), make(chan struct{})
+	m.post(lifecycle.Added{}, lifecycle.Tick{})
+	go m.post(lifecycle.SandboxLost{})
+	for _, want := range []lifecycle.Event{lifecycle.Added{}, lifecycle.Tick{}, lifecycle.SandboxLost{}} {
+		if got, ok := m.take(stop); !ok || got != want {
+			t.Errorf("got %T, want %T", got, want)
+		}
+	}
+	close(stop)
+	if e, ok := m.take(stop); ok {
+		t.Errorf("after the end came %T", e)
+	}
+}
+
+func TestEventsAreCounted(t *testing.T) {
+	l, pod := &eventLog{node: "host"}, testPod("demo")
+	pulling := lifecycle.Emit{Type: "Normal", Reason: "Pulling", Message: "Pulling image", Container: "a"}
+	l.record(pod, pulling)
+	l.record(pod, lifecycle.Emit{Type: "Warning", Reason: "Failed", Message: "Error", Container: "a"})
+	l.record(pod, pulling)
+	list := l.list("default")
+	if len(list.Items) != 2 || list.Items[1].Reason != "Pulling" || list.Items[1].Count != 2 || list.Items[1].InvolvedObject.FieldPath != "spec.containers{a}" {
+		t.Errorf("got %+v", list.Items)
+	}
+	if l.list("other").Items != nil {
+		t.Error("another namespace has events")
+	}
+	for range eventsKept + 10 {
+		l.record(testPod(newID()), pulling)
+	}
+	if n := len(l.list("").Items); n != eventsKept {
+		t.Errorf("%d events are kept", n)
+	}
+	l.forget(pod)
+}
+
+func TestParseSignal(t *testing.T) {
+	for s, want := range map[string]syscall.Signal{"SIGQUIT": syscall.SIGQUIT, "quit": syscall.SIGQUIT, "3": syscall.SIGQUIT, "nonsense": 0, "-1": 0, "": 0, "900": 0} {
+		if got, ok := parseSignal(s); got != want || ok != (want != 0) {
+			t.Errorf("%q: got %v, %v", s, got, ok)
+		}
+	}
+}
+
+func TestStatusOf(t *testing.T) {
+	pod, name := testPod("demo"), ""
+	if _, err := statusOf(pod, &name); !apierrors.IsBadRequest(err) {
+		t.Errorf("no container named: %v", err)
+	}
+	pod.Annotations = map[string]string{defaultContainer: "b"}
+	if _, err := statusOf(pod, &name); err != nil || name != "b" {
+		t.Errorf("got %q, %v", name, err)
+	}
+	name = "c"
+	if _, err := statusOf(pod, &name); !apierrors.IsBadRequest(err) {
+		t.Errorf("an unknown container: %v", err)
+	}
+}
+
+func TestLogInstance(t *testing.T) {
+	pod := testPod("demo")
+	crashed := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ContainerID: "peapod://old"}}
+	for _, test := range []struct {
+		name     string
+		status   *corev1.ContainerStatus
+		previous bool
+		id       string
+		attempt  int32
+		failed   bool
+	}{
+		{"not started", nil, false, "", 0, true},
+		{"running", &corev1.ContainerStatus{ContainerID: "peapod://new"}, false, "new", 0, false},
+		{"none before", &corev1.ContainerStatus{ContainerID: "peapod://new"}, true, "", 0, true},
+		{"one before", &corev1.ContainerStatus{ContainerID: "peapod://new", RestartCount: 1, LastTerminationState: crashed}, true, "old", 0, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			id, attempt, err := logInstance(pod, test.status, &corev1.PodLogOptions{Container: "a", Previous: test.previous})
+			if id != test.id || attempt != test.attempt || (err != nil) != test.failed {
+				t.Errorf("got %q, %d, %v", id, attempt, err)
+			}
+		})
+	}
+}
+
+func TestParseAddrs(t *testing.T) {
+	if a, err := parseAddrs([]string{"10.0.0.2", "fd00::2"}); err != nil || a.V4.String() != "10.0.0.2" || a.V6.String() != "fd00::2" {
+		t.Errorf("got %v, %v", a, err)
+	}
+	for _, bad := range [][]string{nil, {"10.0.0.2"}, {"x", "fd00::2"}, {"10.0.0.2", "y"}} {
+		if _, err := parseAddrs(bad); err == nil {
+			t.Errorf("%q is no error", bad)
+		}
+	}
+}
+
+func TestAwaitReady(t *testing.T) {
+	for word, want := range map[string]error{readyWord + "\n": nil, ErrRunning.Error() + "\n": ErrRunning, "": errSilent} {
+		if err := awaitReady(strings.NewReader(word), state.Paths{State: t.TempDir()}); !errors.Is(err, want) {
+			t.Errorf("%q: got %v, want %v", word, err, want)
+		}
+	}
+	if err := awaitReady(strings.NewReader("no ids\n"), state.Paths{}); err == nil || err.Error() != "no ids" {
+		t.Errorf("got %v", err)
+	}
+}
