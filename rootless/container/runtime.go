@@ -59,6 +59,7 @@ type Owner struct {
 	Name    string // as the Pod names it
 	Attempt int32
 	ImageID string
+	Cgroup  string // directory; empty if it has none of its own
 }
 
 // Streams are the reading ends of a container's stdout and stderr, non-blocking.

@@ -69,7 +69,7 @@ func (n *Node) WatchPods(ctx context.Context, namespace, resourceVersion string)
 var podKind = schema.GroupKind{Kind: "Pod"}
 
 // features are what this machine gives.
-func (n *Node) features() kube.Features { return kube.Features{} }
+func (n *Node) features() kube.Features { return kube.Features{Cgroups: n.cgroups != nil} }
 
 // ApplyPod is in api.Backend.
 func (n *Node) ApplyPod(_ context.Context, object *corev1.Pod, o api.ApplyOptions) (*api.ApplyResult, error) {

@@ -39,7 +39,14 @@ func (n *Node) Exec(ctx context.Context, namespace, name string, request api.Exe
 		return 0, err
 	}
 	defer s.close()
-	pid, err := n.runtime.Exec(i.Container, spec, container.Command{Args: request.Command, Stdio: s.stdio, Terminal: request.TTY})
+	group, err := openGroup(i.Owner)
+	if err != nil {
+		return 0, notRunning(request.Container)
+	}
+	if group != nil {
+		defer group.Close()
+	}
+	pid, err := n.runtime.Exec(i.Container, spec, container.Command{Args: request.Command, Stdio: s.stdio, Terminal: request.TTY, Cgroup: group})
 	s.started()
 	if errors.Is(err, container.ErrNotRunning) {
 		return 0, notRunning(request.Container)

@@ -21,6 +21,7 @@ import (
 	"github.com/peapod/peapod/image"
 	"github.com/peapod/peapod/netstack"
 	"github.com/peapod/peapod/rootless/api"
+	"github.com/peapod/peapod/rootless/cgroup"
 	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/state"
@@ -45,6 +46,7 @@ type Node struct {
 	images   *image.Store
 	hub      *netstack.Hub
 	runtime  *container.Runtime
+	cgroups  *cgroup.Manager // nil: none are delegated
 	db       *state.DB
 	registry *registry
 	events   *eventLog
@@ -92,6 +94,7 @@ func open(paths state.Paths, holder *userns.Holder, o Options) (n *Node, err err
 	group.Go(n.openImages)
 	group.Go(n.openHub)
 	group.Go(n.openState)
+	group.Go(n.openCgroups)
 	return n, group.Wait()
 }
 

@@ -45,9 +45,18 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 		p.discard(id)
 		return failed("", lifecycle.CreateContainerConfigError, err)
 	}
-	owner := container.Owner{PodUID: string(p.uid), Name: a.Container, Attempt: a.Attempt, ImageID: a.ImageID}
-	started, streams, err := p.node.runtime.Start(id, spec, container.Sources{Owner: owner, Sandbox: pidfd, Root: root})
+	group, err := p.makeGroup(id, c)
 	if err != nil {
+		p.discard(id)
+		return failed("", lifecycle.CreateContainerError, err)
+	}
+	if group != nil {
+		defer group.Close()
+	}
+	owner := container.Owner{PodUID: string(p.uid), Name: a.Container, Attempt: a.Attempt, ImageID: a.ImageID, Cgroup: groupPath(group)}
+	started, streams, err := p.node.runtime.Start(id, spec, container.Sources{Owner: owner, Sandbox: pidfd, Root: root, Cgroup: group})
+	if err != nil {
+		p.removeGroup(owner)
 		p.discard(id)
 		return failed(id, lifecycle.RunContainerError, err)
 	}
@@ -131,6 +140,7 @@ func (p *pod) watchInstance(c *container.Container, streams container.Streams) e
 		streams.Close()
 		<-copied
 		i.ended()
+		p.removeGroup(c.Owner)
 		p.post(exited(c, exit))
 	}()
 	return nil
