@@ -32,10 +32,10 @@ func newBars(out io.Writer, size func() (width, height int)) *bars {
 }
 
 func (b *bars) update(line api.PullProgress) {
-	if line.Message != "" {
-		b.draw(printable(line.Message))
-	}
 	if line.Layer == "" {
+		if line.Message != "" {
+			b.draw(printable(line.Message))
+		}
 		return
 	}
 	i := 0

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,12 +97,12 @@ type lineProgress struct {
 func newLineProgress(out io.Writer) *lineProgress { return &lineProgress{out, map[string]bool{}} }
 
 func (l *lineProgress) update(line api.PullProgress) {
-	if line.Message != "" {
+	switch {
+	case line.Layer == "" && line.Message != "":
 		fmt.Fprintln(l.out, printable(line.Message))
-	}
-	if line.Layer != "" && line.Done && !l.done[line.Layer] {
+	case line.Layer != "" && line.Done && !l.done[line.Layer]:
 		l.done[line.Layer] = true
-		fmt.Fprintln(l.out, shortID(line.Layer)+": done")
+		fmt.Fprintln(l.out, shortID(line.Layer)+": "+printable(cmp.Or(line.Message, "done")))
 	}
 }
 
