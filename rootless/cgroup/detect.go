@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotDelegated: there is no cgroup v2 subtree that this user may use. The error around it says why, and the way out.
+// ErrNotDelegated says that there is no cgroup v2 subtree that this user may use. The error around it says why, and the way out.
 var ErrNotDelegated = errors.New("cgroups are not delegated")
 
 // needed are the controllers without which limits mean nothing; used are those that limits are set by.

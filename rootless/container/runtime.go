@@ -87,7 +87,7 @@ func (r *Runtime) Mount(id string, lowers []string) (*Root, error) {
 	}
 	f, err := overlay(lowers, upper, work)
 	if err != nil {
-		r.removeData(id)
+		_ = r.removeData(id) // the mount's error says more
 		return nil, err
 	}
 	return &Root{id, f}, nil

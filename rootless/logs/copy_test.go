@@ -55,23 +55,28 @@ func (p place) container(t testing.TB) (stdout, stderr *os.File) {
 	return files[0], files[1]
 }
 
-// copy is the node's part: open everything, copy, close.
-func (p place) copy(ctx context.Context) error {
+// open is the node's first part; the function returned is the second: copy, close.
+func (p place) open() (func(context.Context) error, error) {
 	stdout, err := os.OpenFile(p.fifo(Stdout), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer stdout.Close()
 	stderr, err := os.OpenFile(p.fifo(Stderr), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return err
+		stdout.Close()
+		return nil, err
 	}
-	defer stderr.Close()
 	log, err := Open(p.log(), p.journal())
 	if err != nil {
-		return err
+		stdout.Close()
+		stderr.Close()
+		return nil, err
 	}
-	return errors.Join(Copy(ctx, stdout, stderr, log), log.Close())
+	return func(ctx context.Context) error {
+		defer stdout.Close()
+		defer stderr.Close()
+		return errors.Join(Copy(ctx, stdout, stderr, log), log.Close())
+	}, nil
 }
 
 func (p place) read(t testing.TB, stream string) string {
@@ -83,10 +88,15 @@ func (p place) read(t testing.TB, stream string) string {
 	return b.String()
 }
 
-// copying starts copy in the background; the function returned waits for it.
+// copying copies in the background; the function returned waits for it. The FIFOs are open when it returns: from then on nothing is lost
+// when the container closes its ends.
 func (p place) copying(ctx context.Context) func() error {
+	run, err := p.open()
+	if err != nil {
+		return func() error { return err }
+	}
 	result := make(chan error)
-	go func() { result <- p.copy(ctx) }()
+	go func() { result <- run(ctx) }()
 	return func() error { return <-result }
 }
 
@@ -336,7 +346,7 @@ func TestRecover(t *testing.T) {
 // the kill fell between forgetting a batch and taking it out, once per kill at most.
 func TestKill(t *testing.T) {
 	if dir := os.Getenv("PEAPOD_TEST_COPY"); dir != "" {
-		if err := place(dir).copy(context.Background()); err != nil {
+		if err := place(dir).copying(context.Background())(); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -414,8 +424,8 @@ func chatter(w io.Writer, stop <-chan struct{}) (lines int) {
 
 // numberOf reads a line of chatter; ok says that it is whole.
 func numberOf(line string) (n int, ok bool) {
-	digits, ok := strings.CutSuffix(line, " "+padding+"\n")
-	if digits, ok = strings.CutPrefix(digits, "line "); !ok {
+	digits, whole := strings.CutSuffix(line, " "+padding+"\n")
+	if digits, ok = strings.CutPrefix(digits, "line "); !ok || !whole {
 		return 0, false
 	}
 	n, err := strconv.Atoi(digits)

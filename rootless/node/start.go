@@ -60,10 +60,11 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 		p.discard(id)
 		return failed(id, lifecycle.RunContainerError, err)
 	}
-	if err := p.watchInstance(started, streams); err != nil {
+	answer := lifecycle.ContainerStarted{Container: a.Container, Attempt: a.Attempt, ID: id, ImageID: a.ImageID}
+	if err := p.watchInstance(started, streams, answer); err != nil {
 		return failed(id, lifecycle.RunContainerError, err)
 	}
-	return lifecycle.ContainerStarted{Container: a.Container, Attempt: a.Attempt, ID: id, ImageID: a.ImageID}
+	return nil
 }
 
 func (p *pod) discard(id string) {
@@ -117,8 +118,9 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 // drainTime is how long the log of a container that has ended may go on: a process elsewhere may hold its stdout.
 const drainTime = time.Second
 
-// watchInstance keeps hold of a running container: it copies its output and posts its end. The streams become its own.
-func (p *pod) watchInstance(c *container.Container, streams container.Streams) error {
+// watchInstance keeps hold of a running container: it posts the given events, copies its output and posts its end. An end that were posted
+// before its beginning would be lost. The streams become its own.
+func (p *pod) watchInstance(c *container.Container, streams container.Streams, before ...lifecycle.Event) error {
 	logPath := p.node.paths.ContainerLog(p.namespace, p.name, p.uid, c.Owner.Name, c.Owner.Attempt)
 	copied, err := p.copyLog(logPath, c.ID, streams)
 	if err != nil {
@@ -131,6 +133,7 @@ func (p *pod) watchInstance(c *container.Container, streams container.Streams) e
 	}
 	i := &instance{Container: c, imageID: c.Owner.ImageID, logPath: logPath, done: make(chan struct{})}
 	p.crew.add(i)
+	p.post(before...)
 	go func() {
 		exit := container.Wait(c.Process, pidfd)
 		select {

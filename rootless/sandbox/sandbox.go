@@ -59,7 +59,7 @@ func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
 	}
 	defer func() {
 		if err != nil {
-			unmountShm(paths.PodShm(c.UID))
+			_ = unmountShm(paths.PodShm(c.UID))
 		}
 	}()
 	pause, err := plan.Pause()
