@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What tests/run tells the suite.
+const (
+	stageVariable  = "PEAPOD_E2E_STAGE"  // directory with bin/, debs/ and what the registries wrote
+	bareVariable   = "PEAPOD_E2E_BARE"   // set: this user has no subordinate ids
+	roleVariable   = "PEAPOD_E2E_ROLE"   // reaper or script: this process is not the suite but one of its helpers
+	scriptVariable = "PEAPOD_E2E_SCRIPT" // the file that a helper is for
+)
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleVariable) {
+	case "reaper":
+		os.Exit(reap())
+	case "script":
+		os.Exit(runScript(os.Getenv(scriptVariable)))
+	}
+	os.Exit(m.Run())
+}
+
+// TestScripts runs what an ordinary user with subordinate ids can do.
+func TestScripts(t *testing.T) {
+	requireUser(t, false)
+	runAll(t, "testdata/*.txtar")
+}
+
+// TestHostileImages runs images that are made to break out.
+func TestHostileImages(t *testing.T) {
+	requireUser(t, false)
+	runAll(t, "testdata/hostile/*.txtar")
+}
+
+// TestBareUser runs what a user without subordinate ids meets.
+func TestBareUser(t *testing.T) {
+	requireUser(t, true)
+	runAll(t, "testdata/bare/*.txtar")
+}
+
+// TestLeakCheck runs scripts that leave something behind. Each must fail, with the words of its first line.
+func TestLeakCheck(t *testing.T) {
+	requireUser(t, false)
+	for _, script := range scripts(t, "testdata/leaks/*.txtar") {
+		t.Run(scriptName(script), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(script)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(string(text), "\n")
+			want := strings.TrimPrefix(first, "# leak: ")
+			out, err := runReaper(script)
+			if err == nil || !strings.Contains(out, want) {
+				t.Errorf("%v, want a failure with %q:\n%s", err, want, out)
+			}
+		})
+	}
+}
+
+func requireUser(t *testing.T, bare bool) {
+	t.Helper()
+	switch {
+	case os.Getenv(stageVariable) == "":
+		t.Skip("run by tests/run")
+	case bare && os.Getenv(bareVariable) == "":
+		t.Skip("needs a user without subordinate ids; tests/run makes one when it is root")
+	case !bare && os.Getenv(bareVariable) != "":
+		t.Skip("needs a user with subordinate ids")
+	}
+}
+
+func runAll(t *testing.T, pattern string) {
+	for _, script := range scripts(t, pattern) {
+		t.Run(scriptName(script), func(t *testing.T) {
+			t.Parallel()
+			out, err := runReaper(script)
+			var exit *exec.ExitError
+			switch {
+			case errors.As(err, &exit) && exit.ExitCode() == skipCode:
+				t.Skip(out)
+			case err != nil:
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func scripts(t *testing.T, pattern string) []string {
+	t.Helper()
+	found, err := filepath.Glob(pattern)
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no scripts in %s: %v", pattern, err)
+	}
+	return found
+}
+
+func scriptName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
+
+// runReaper runs one script under a reaper of its own and returns what it printed.
+func runReaper(script string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	// A script bounds itself, but not the wait for something that holds its output open.
+	ctx, cancel := context.WithTimeout(context.Background(), scriptTime+30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Env = append(os.Environ(), roleVariable+"=reaper", scriptVariable+"="+script)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = dieWithParent()
+	err = cmd.Run()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", script, err)
+	}
+	return out.String(), err
+}

@@ -1,0 +1,111 @@
+// Command probe is what the end-to-end suite runs inside containers, where busybox has no word for it. It is static and needs
+// nothing of the image.
+//
+//	probe shm-write KEY TEXT   make a System V shared memory segment and leave TEXT in it
+//	probe shm-read KEY         print what is in it
+//	probe refused              try calls that a container must not do; a line "NAME: RESULT" for each
+//	probe fds                  print what this process has open, and where its working directory is
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "probe:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 3 && args[0] == "shm-write":
+		return withSegment(args[1], unix.IPC_CREAT|0o600, func(b []byte) { copy(b, args[2]) })
+	case len(args) == 2 && args[0] == "shm-read":
+		return withSegment(args[1], 0, func(b []byte) { fmt.Printf("%s\n", bytes.TrimRight(b, "\x00")) })
+	case len(args) == 1 && args[0] == "refused":
+		refused()
+		return nil
+	case len(args) == 1 && args[0] == "fds":
+		return descriptors()
+	}
+	return fmt.Errorf("unknown arguments %q", args)
+}
+
+func withSegment(key string, flags int, do func([]byte)) error {
+	number, err := strconv.Atoi(key)
+	if err != nil {
+		return err
+	}
+	id, err := unix.SysvShmGet(number, 4096, flags)
+	if err != nil {
+		return os.NewSyscallError("shmget", err)
+	}
+	b, err := unix.SysvShmAttach(id, 0, 0)
+	if err != nil {
+		return os.NewSyscallError("shmat", err)
+	}
+	do(b)
+	return unix.SysvShmDetach(b)
+}
+
+// refused makes each call with arguments that the kernel itself would not object to, where there are such.
+func refused() {
+	null := unsafe.Pointer(&[1]byte{})
+	slash := unsafe.Pointer(&[2]byte{'/'})
+	for _, call := range []struct {
+		name string
+		args [6]uintptr
+	}{
+		{"unshare(CLONE_NEWUSER)", [6]uintptr{unix.SYS_UNSHARE, unix.CLONE_NEWUSER}},
+		{"unshare(CLONE_NEWNS)", [6]uintptr{unix.SYS_UNSHARE, unix.CLONE_NEWNS}},
+		{"mount", [6]uintptr{unix.SYS_MOUNT, uintptr(slash), uintptr(slash), 0, unix.MS_BIND}},
+		{"umount2", [6]uintptr{unix.SYS_UMOUNT2, uintptr(slash), unix.MNT_DETACH}},
+		{"pivot_root", [6]uintptr{unix.SYS_PIVOT_ROOT, uintptr(slash), uintptr(slash)}},
+		{"open_tree", [6]uintptr{unix.SYS_OPEN_TREE, 0, uintptr(slash), unix.OPEN_TREE_CLONE}},
+		{"fsopen", [6]uintptr{unix.SYS_FSOPEN, uintptr(slash)}},
+		{"keyctl", [6]uintptr{unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, ^uintptr(2)}},
+		{"add_key", [6]uintptr{unix.SYS_ADD_KEY, uintptr(null), uintptr(null)}},
+		{"bpf", [6]uintptr{unix.SYS_BPF}},
+		{"perf_event_open", [6]uintptr{unix.SYS_PERF_EVENT_OPEN}},
+		{"open_by_handle_at", [6]uintptr{unix.SYS_OPEN_BY_HANDLE_AT}},
+		{"userfaultfd", [6]uintptr{unix.SYS_USERFAULTFD}},
+		{"io_uring_setup", [6]uintptr{unix.SYS_IO_URING_SETUP}},
+		{"init_module", [6]uintptr{unix.SYS_INIT_MODULE}},
+		{"kexec_load", [6]uintptr{unix.SYS_KEXEC_LOAD}},
+		{"reboot", [6]uintptr{unix.SYS_REBOOT}},
+		{"unknown call", [6]uintptr{4000}},
+	} {
+		_, _, err := syscall.RawSyscall6(call.args[0], call.args[1], call.args[2], call.args[3], call.args[4], call.args[5], 0)
+		fmt.Printf("%s: %s\n", call.name, unix.ErrnoName(err))
+	}
+}
+
+func descriptors() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err == nil && target != fmt.Sprintf("/proc/%d/fd", os.Getpid()) {
+			fmt.Println(e.Name(), target)
+		}
+	}
+	cwd, err := unix.Getcwd(make([]byte, 4096))
+	_ = cwd
+	if err != nil {
+		return err
+	}
+	dir, err := os.Readlink("/proc/self/cwd")
+	fmt.Println("cwd", dir)
+	return err
+}
