@@ -165,7 +165,7 @@ func (n *Node) shutdown(server *http.Server) {
 // Shutdown ends the node. The Pods go on.
 func (n *Node) Shutdown() { n.cancel() }
 
-// close ends the loops, then closes what open opened. Without Pods the holder ends too, and nothing of peapod is left running.
+// close ends the loops, then closes what open opened, be it all of it or not. Without Pods the holder ends too, and nothing of peapod is left running.
 func (n *Node) close() error {
 	n.cancel()
 	close(n.stopping)
@@ -173,7 +173,6 @@ func (n *Node) close() error {
 	n.work.Wait()
 	n.freeMemory.Stop()
 	var errs []error
-	idle := n.registry != nil && len(n.registry.pods) == 0
 	if n.hub != nil {
 		errs = append(errs, n.hub.Close())
 	}
@@ -183,7 +182,7 @@ func (n *Node) close() error {
 	if n.images != nil {
 		errs = append(errs, n.images.Close())
 	}
-	if idle {
+	if pods, err := os.ReadDir(n.paths.PodsRun()); err == nil && len(pods) == 0 || errors.Is(err, os.ErrNotExist) {
 		errs = append(errs, n.holder.Stop(), os.Remove(n.paths.Holder()))
 	}
 	return errors.Join(errs...)

@@ -150,7 +150,7 @@ func writeMap(tool string, pid int, m []syscall.SysProcIDMap) error {
 }
 
 // settings are what an administrator may have forbidden user namespaces with.
-var settings = []struct{ path, forbids, allow string }{
+var settings = [...]struct{ path, forbids, allow string }{
 	{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"},
 	{"/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=15000"},
 	{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for peapod"},

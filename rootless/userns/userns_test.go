@@ -62,6 +62,30 @@ func TestMissingTool(t *testing.T) {
 	}
 }
 
+func TestExplain(t *testing.T) {
+	saved := settings
+	defer func() { settings = saved }()
+	dir := t.TempDir()
+	for i := range settings {
+		settings[i].path = filepath.Join(dir, strconv.Itoa(i))
+	}
+	if err := explain(unix.EPERM); err != unix.EPERM {
+		t.Errorf("without a setting: %v", err)
+	}
+	for i, s := range settings {
+		if err := os.WriteFile(s.path, []byte(s.forbids+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := explain(unix.EPERM); !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), s.path) || !strings.Contains(err.Error(), s.allow) {
+			t.Errorf("setting %d: %v", i, err)
+		}
+		os.Remove(s.path)
+	}
+	if err := explain(unix.ENOENT); err != unix.ENOENT {
+		t.Errorf("another error: %v", err)
+	}
+}
+
 func TestHolderPlanGolden(t *testing.T) {
 	path := filepath.Join("testdata", "holder.plan")
 	if *update {
