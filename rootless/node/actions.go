@@ -148,7 +148,7 @@ func (p *pod) pullImage(a lifecycle.PullImage) lifecycle.Event {
 }
 
 // stopContainer begins what lifecycle.StopContainer asks for; the answer is the process's end.
-func (p *pod) stopContainer(object *corev1.Pod, a lifecycle.StopContainer) {
+func (p *pod) stopContainer(a lifecycle.StopContainer) {
 	i := p.crew.get(a.ID)
 	if i == nil {
 		p.post(lifecycle.ContainerExited{Container: a.Container, Attempt: a.Attempt, At: time.Now(), Unknown: true})

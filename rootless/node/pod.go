@@ -91,7 +91,7 @@ func (p *pod) perform(a lifecycle.Action) {
 		ips := p.facts.Sandbox.IPs
 		p.do(func() lifecycle.Event { return p.startContainer(object, ips, a) })
 	case lifecycle.StopContainer:
-		p.stopContainer(object, a)
+		p.stopContainer(a)
 	case lifecycle.RemoveContainer:
 		p.do(func() lifecycle.Event { p.removeContainer(a); return nil })
 	case lifecycle.WakeAt:
