@@ -63,7 +63,7 @@ type Node struct {
 	mu   sync.Mutex
 	pods map[types.UID]*pod
 
-	freeMemory *time.Timer
+	memoryTimer *time.Timer
 }
 
 // open prepares everything but the Pods.
@@ -78,7 +78,7 @@ func open(paths state.Paths, holder *userns.Holder, o Options) (n *Node, err err
 		stopping: make(chan struct{}), pods: map[types.UID]*pod{},
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.freeMemory = time.AfterFunc(time.Hour, debug.FreeOSMemory)
+	n.memoryTimer = time.AfterFunc(time.Hour, n.freeMemory)
 	// A node is idle most of its life, and its memory is counted among what a Pod costs.
 	debug.SetGCPercent(40)
 	if n.name, err = os.Hostname(); err != nil {
@@ -171,7 +171,7 @@ func (n *Node) close() error {
 	close(n.stopping)
 	n.loops.Wait()
 	n.work.Wait()
-	n.freeMemory.Stop()
+	n.memoryTimer.Stop()
 	var errs []error
 	if n.hub != nil {
 		errs = append(errs, n.hub.Close())
@@ -189,7 +189,7 @@ func (n *Node) close() error {
 }
 
 // freeSoon gives memory back to the system when the present burst of work is over.
-func (n *Node) freeSoon() { n.freeMemory.Reset(2 * time.Second) }
+func (n *Node) freeSoon() { n.memoryTimer.Reset(2 * time.Second) }
 
 // info is what a Pod can learn of this machine.
 func (n *Node) info() kube.Node { return kube.Node{Name: n.name, IPs: hostIPs()} }

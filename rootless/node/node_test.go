@@ -194,6 +194,21 @@ func TestLogInstance(t *testing.T) {
 	}
 }
 
+func TestReadOnlyMappings(t *testing.T) {
+	const maps = `00400000-01000000 r-xp 00000000 fe:00 1 /usr/bin/pea pod
+01000000-02000000 r--p 00c00000 fe:00 1                          /usr/bin/pea pod
+02000000-02100000 rw-p 01c00000 fe:00 1                          /usr/bin/pea pod
+03000000-03100000 r--p 00000000 fe:00 2                          /usr/lib/other
+04000000-04100000 r-xs 00000000 fe:00 1                          /usr/bin/pea pod
+c000000000-c000400000 rw-p 00000000 00:00 0
+nonsense
+`
+	got := readOnlyMappings(strings.NewReader(maps), "/usr/bin/pea pod")
+	if len(got) != 2 || got[0] != (mapping{0x400000, 0x1000000}) || got[1] != (mapping{0x1000000, 0x2000000}) {
+		t.Errorf("got %x", got)
+	}
+}
+
 func TestParseAddrs(t *testing.T) {
 	if a, err := parseAddrs([]string{"10.0.0.2", "fd00::2"}); err != nil || a.V4.String() != "10.0.0.2" || a.V6.String() != "fd00::2" {
 		t.Errorf("got %v, %v", a, err)
