@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/plan"
@@ -21,9 +20,41 @@ type Command struct {
 // ErrNotRunning means that a container has no process to join.
 var ErrNotRunning = errors.New("container is not running")
 
+// User is the id that a container's processes begin with.
+func (r *Runtime) User(c *Container) (uint32, error) {
+	like, err := r.commonOf(c)
+	if err != nil {
+		return 0, err
+	}
+	return like.process.User.UID, nil
+}
+
+// commonOf reads the specification of a container that an earlier node has started, once.
+func (r *Runtime) commonOf(c *Container) (*common, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.common != nil {
+		return c.common, nil
+	}
+	_, spec, err := r.Load(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := r.filter(spec.Linux)
+	if err != nil {
+		return nil, err
+	}
+	c.common = &common{spec.Process, rules}
+	return c.common, nil
+}
+
 // Exec starts a command in a running container, with the identity, environment and privileges of its first process. The command is a
 // child of the caller, to be waited for by Wait.
-func (r *Runtime) Exec(c *Container, spec *specs.Spec, cmd Command) (pid int, err error) {
+func (r *Runtime) Exec(c *Container, cmd Command) (pid int, err error) {
+	like, err := r.commonOf(c)
+	if err != nil {
+		return 0, err
+	}
 	target, err := c.Process.Open()
 	if errors.Is(err, unix.ESRCH) {
 		return 0, ErrNotRunning
@@ -32,16 +63,12 @@ func (r *Runtime) Exec(c *Container, spec *specs.Spec, cmd Command) (pid int, er
 		return 0, err
 	}
 	defer target.Close()
-	process := *spec.Process
+	process := *like.process
 	process.Args, process.Terminal = cmd.Args, cmd.Terminal
 	if cmd.Terminal {
 		process.Env = append([]string{"TERM=xterm"}, process.Env...)
 	}
-	rules, err := filter(spec.Linux)
-	if err != nil {
-		return 0, err
-	}
-	p, err := CompileExec(&process, Options{Seccomp: rules, LastCapability: r.lastCap})
+	p, err := CompileExec(&process, Options{Seccomp: like.filter, LastCapability: r.lastCap})
 	if err != nil {
 		return 0, err
 	}

@@ -29,11 +29,12 @@ type Runtime struct {
 
 	mu       sync.Mutex
 	profiles map[string]*specs.LinuxSeccomp // RuntimeDefault by the capabilities it depends on
+	filters  map[*specs.LinuxSeccomp][]byte // of profiles, compiled
 }
 
 // NewRuntime prepares the runtime directory.
 func NewRuntime(paths state.Paths) (*Runtime, error) {
-	r := &Runtime{paths: paths, staging: paths.Staging(), profiles: map[string]*specs.LinuxSeccomp{}}
+	r := &Runtime{paths: paths, staging: paths.Staging(), profiles: map[string]*specs.LinuxSeccomp{}, filters: map[*specs.LinuxSeccomp][]byte{}}
 	if err := os.MkdirAll(r.staging, 0o700); err != nil {
 		return nil, err
 	}
@@ -51,6 +52,16 @@ type Container struct {
 	Owner     Owner
 	Process   state.Process
 	CreatedAt time.Time
+
+	mu sync.Mutex
+	// What commands in it have in common with its first process; nil until known, in a node that has found the container.
+	common *common
+}
+
+// common is the little of a specification that executing commands needs.
+type common struct {
+	process *specs.Process
+	filter  []byte // compiled seccomp profile
 }
 
 // Owner says whose container it is. It is kept with it so that a node that finds a container can tell.
@@ -125,7 +136,7 @@ func (r *Runtime) Start(id string, spec *specs.Spec, s Sources) (c *Container, s
 }
 
 func (r *Runtime) start(id string, spec *specs.Spec, s Sources, stdio [3]*os.File) (*Container, error) {
-	rules, err := filter(spec.Linux)
+	rules, err := r.filter(spec.Linux)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +154,7 @@ func (r *Runtime) start(id string, spec *specs.Spec, s Sources, stdio [3]*os.Fil
 	if err != nil {
 		return nil, startError(err, spec.Process.Args[0])
 	}
-	return r.started(&Container{ID: id, Owner: s.Owner, CreatedAt: created}, pid, spec)
+	return r.started(&Container{ID: id, Owner: s.Owner, CreatedAt: created, common: &common{spec.Process, rules}}, pid, spec)
 }
 
 // started notes a container for the next node.
@@ -259,14 +270,24 @@ func (r *Runtime) Seccomp(profile corev1.SeccompProfileType, capabilities []stri
 	if err != nil {
 		return nil, err
 	}
-	r.profiles[key] = p
+	f, err := seccomp.Compile(p, runtime.GOARCH)
+	if err != nil {
+		return nil, err
+	}
+	r.profiles[key], r.filters[p] = p, f.Bytes()
 	return p, nil
 }
 
-// filter compiles the specification's seccomp profile.
-func filter(l *specs.Linux) ([]byte, error) {
+// filter compiles the specification's seccomp profile, unless it is one that Seccomp has given.
+func (r *Runtime) filter(l *specs.Linux) ([]byte, error) {
 	if l == nil || l.Seccomp == nil {
 		return nil, nil
+	}
+	r.mu.Lock()
+	known := r.filters[l.Seccomp]
+	r.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
 	f, err := seccomp.Compile(l.Seccomp, runtime.GOARCH)
 	if err != nil {

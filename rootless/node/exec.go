@@ -25,13 +25,13 @@ func (n *Node) Exec(ctx context.Context, namespace, name string, request api.Exe
 	if err != nil {
 		return 0, err
 	}
-	_, spec, err := n.runtime.Load(i.ID)
+	user, err := n.runtime.User(i.Container)
 	if err != nil {
 		return 0, err
 	}
 	var s *session
 	if request.TTY {
-		s, err = terminalSession(n.runtime, i.Container, spec.Process.User.UID, request)
+		s, err = terminalSession(n.runtime, i.Container, user, request)
 	} else {
 		s, err = pipeSession(request)
 	}
@@ -46,7 +46,7 @@ func (n *Node) Exec(ctx context.Context, namespace, name string, request api.Exe
 	if group != nil {
 		defer group.Close()
 	}
-	pid, err := n.runtime.Exec(i.Container, spec, container.Command{Args: request.Command, Stdio: s.stdio, Terminal: request.TTY, Cgroup: group})
+	pid, err := n.runtime.Exec(i.Container, container.Command{Args: request.Command, Stdio: s.stdio, Terminal: request.TTY, Cgroup: group})
 	s.started()
 	if errors.Is(err, container.ErrNotRunning) {
 		return 0, notRunning(request.Container)

@@ -15,6 +15,7 @@ var names = map[uint32]string{
 	unix.SYS_CLOSE:         "close",
 	unix.SYS_CLOSE_RANGE:   "close_range",
 	unix.SYS_DUP3:          "dup3",
+	unix.SYS_EVENTFD2:      "eventfd2",
 	unix.SYS_EXECVE:        "execve",
 	unix.SYS_EXECVEAT:      "execveat",
 	unix.SYS_EXIT_GROUP:    "exit_group",
@@ -51,6 +52,7 @@ var names = map[uint32]string{
 	unix.SYS_UMASK:         "umask",
 	unix.SYS_UMOUNT2:       "umount2",
 	unix.SYS_UNSHARE:       "unshare",
+	unix.SYS_WAIT4:         "wait4",
 	unix.SYS_WRITE:         "write",
 }
 

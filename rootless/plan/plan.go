@@ -157,6 +157,12 @@ func (p *Plan) WhenPositive(r Ref, then func()) {
 	p.ops[r].skipZero = p.appended(r, then)
 }
 
+// WhenZero appends the operations that then adds, to be run only if the result of r, the call before them, is zero: the
+// child's side of a clone.
+func (p *Plan) WhenZero(r Ref, then func()) {
+	p.ops[r].skipOther = p.appended(r, then)
+}
+
 func (p *Plan) appended(r Ref, then func()) uint16 {
 	if int(r) != len(p.ops)-1 {
 		panic("plan: a branch must follow its condition")

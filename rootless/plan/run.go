@@ -101,7 +101,7 @@ func (s Start) start() (*os.Process, *os.File, error) {
 	return process, reader, nil
 }
 
-// startHint adds the way out to an error of clone(2).
+// startHint adds the way out to an error of clone(2) or unshare(2).
 func startHint(err error) error {
 	switch {
 	case errors.Is(err, unix.ENOSPC):
@@ -157,7 +157,11 @@ func (p *Plan) failure(r report) error {
 	if i >= len(p.ops) {
 		return fmt.Errorf("the interpreter reports operation %d of %d: %w", i, len(p.ops), r.errno)
 	}
-	return &Error{i, p.ops[i].describe(), r.errno}
+	err := &Error{i, p.ops[i].describe(), r.errno}
+	if n := p.ops[i].number; n == unix.SYS_UNSHARE || n == unix.SYS_CLONE {
+		return startHint(err)
+	}
+	return err
 }
 
 func readReport(r io.Reader) (report, error) {

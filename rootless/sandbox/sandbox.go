@@ -46,6 +46,9 @@ type Sandbox struct {
 	CreatedAt time.Time
 }
 
+// atCwd is AT_FDCWD.
+const atCwd = 0xffffffffffffff9c
+
 // shmSize is the kubelet's runtimes' size of /dev/shm.
 const shmSize = "64m"
 
@@ -70,12 +73,6 @@ func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
 	pid, err := plan.Run(plan.Start{
 		Plan:  compile(c),
 		Files: map[string]*os.File{"pause": pause.File()},
-		Attr: &syscall.SysProcAttr{
-			Cloneflags:                 unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-			UidMappings:                userns.Nested(c.Maps.UIDs),
-			GidMappings:                userns.Nested(c.Maps.GIDs),
-			GidMappingsEnableSetgroups: true,
-		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the pause: %w", err)
@@ -96,17 +93,64 @@ func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
 func compile(c Config) *plan.Plan {
 	p := plan.New()
 	p.Call("", unix.SYS_SETSID)
+	unshare(p, c.Maps)
 	p.Call("set the hostname", unix.SYS_SETHOSTNAME, c.Hostname, len(c.Hostname))
 	for _, name := range slices.Sorted(maps.Keys(c.Sysctls)) {
 		value := c.Sysctls[name]
 		what := fmt.Sprintf("set sysctl %s to %s", name, value)
-		fd := p.Call(what, unix.SYS_OPENAT, plan.Flags{Value: 0xffffffffffffff9c, Name: "AT_FDCWD"},
+		fd := p.Call(what, unix.SYS_OPENAT, plan.Flags{Value: atCwd, Name: "AT_FDCWD"},
 			"/proc/sys/"+strings.ReplaceAll(name, ".", "/"), plan.Flags{Value: unix.O_WRONLY | unix.O_CLOEXEC, Name: "O_WRONLY|O_CLOEXEC"}, 0)
 		p.Call(what, unix.SYS_WRITE, fd, value, len(value))
 		p.Call("", unix.SYS_CLOSE, fd)
 	}
 	p.ExecPause()
 	return p
+}
+
+// unshare appends what makes the namespaces. Ids can be mapped only by a process that is left outside, so there is a second one for
+// that moment. os/exec would map them too, but for a new user namespace it copies the node's whole address space instead of
+// sharing it until the execve, which costs several milliseconds, half of them in the node after its own pages were write-protected.
+func unshare(p *plan.Plan, maps userns.Maps) {
+	const what = "make the Pod's namespaces"
+	self := p.Call(what, unix.SYS_OPENAT, plan.Flags{Value: atCwd, Name: "AT_FDCWD"}, "/proc/self",
+		plan.Flags{Value: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Name: "O_PATH|O_DIRECTORY|O_CLOEXEC"}, 0)
+	unshared := p.Call(what, unix.SYS_EVENTFD2, 0, plan.Flags{Value: unix.EFD_CLOEXEC, Name: "EFD_CLOEXEC"})
+	ready := p.Call(what, unix.SYS_EVENTFD2, 0, plan.Flags{Value: unix.EFD_CLOEXEC, Name: "EFD_CLOEXEC"})
+	one := []byte{1, 0, 0, 0, 0, 0, 0, 0} // any number but 0 and ~0 will do
+	event := p.Room("event", 8)
+	mapper := p.Call(what, unix.SYS_CLONE, plan.Flags{Value: uint64(unix.SIGCHLD), Name: "SIGCHLD"}, nil, nil, nil, nil)
+	p.WhenZero(mapper, func() {
+		p.Call("", unix.SYS_PRCTL, plan.Flags{Value: unix.PR_SET_PDEATHSIG, Name: "PR_SET_PDEATHSIG"}, int(unix.SIGKILL), 0, 0, 0)
+		p.Call("", unix.SYS_WRITE, ready, one, len(one))
+		p.Call("", unix.SYS_READ, unshared, event, 8)
+		for _, m := range []struct {
+			file    string
+			extents []syscall.SysProcIDMap
+		}{{"uid_map", maps.UIDs}, {"gid_map", maps.GIDs}} {
+			what := "write the Pod's " + m.file
+			fd := p.Call(what, unix.SYS_OPENAT, self, m.file, plan.Flags{Value: unix.O_WRONLY | unix.O_CLOEXEC, Name: "O_WRONLY|O_CLOEXEC"}, 0)
+			text := mapText(userns.Nested(m.extents))
+			p.Call(what, unix.SYS_WRITE, fd, text, len(text))
+		}
+		p.Call("", unix.SYS_EXIT_GROUP, 0)
+	})
+	// Should the next call fail, this process ends, and the other one with it: it must have said that it wants to.
+	p.Call("", unix.SYS_READ, ready, event, 8)
+	p.Call(what, unix.SYS_UNSHARE, plan.Flags{Value: unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+		Name: "CLONE_NEWUSER|CLONE_NEWNET|CLONE_NEWIPC|CLONE_NEWUTS"})
+	p.Call(what, unix.SYS_WRITE, unshared, one, len(one))
+	status := p.Room("status", 8)
+	p.Call(what, unix.SYS_WAIT4, mapper, status, 0, nil)
+	p.Check("map the Pod's ids", status, 0xffffffff, 0, int(unix.EPERM))
+}
+
+// mapText is an id map as the kernel reads it (user_namespaces(7)).
+func mapText(extents []syscall.SysProcIDMap) string {
+	var b strings.Builder
+	for _, e := range extents {
+		fmt.Fprintf(&b, "%d %d %d\n", e.ContainerID, e.HostID, e.Size)
+	}
+	return b.String()
 }
 
 func mountShm(path string) error {
