@@ -22,19 +22,19 @@ func reap() int {
 		fmt.Fprintln(os.Stderr, "become a child subreaper:", err)
 		return 1
 	}
+	signal.Ignore(syscall.SIGPIPE) // nobody reads what it says when the suite has died
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		<-terminated
-		killChildren()
-		os.Exit(1)
-	}()
 	os.Setenv(roleVariable, "script")
 	script, err := os.StartProcess("/proc/self/exe", os.Args, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start the script:", err)
 		return 1
 	}
+	go func() {
+		<-terminated
+		_ = script.Kill() // which ends the wait below
+	}()
 	code := waitAll(script.Pid)
 	killChildren()
 	return code

@@ -21,7 +21,7 @@ const scriptTime = 80 * time.Second
 // runScript runs one script in this process and returns the exit status.
 func runScript(file string) int {
 	// Short, because the node's socket must fit into 108 bytes (unix(7)).
-	dir, err := os.MkdirTemp("/tmp", "pe2e-")
+	dir, err := os.MkdirTemp(filepath.Join(os.Getenv(stageVariable), "work"), "")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
