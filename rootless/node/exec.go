@@ -39,6 +39,7 @@ func (n *Node) Exec(ctx context.Context, namespace, name string, request api.Exe
 		return 0, err
 	}
 	defer s.close()
+	defer n.freeSoon()
 	group, err := openGroup(i.Owner)
 	if err != nil {
 		return 0, notRunning(request.Container)

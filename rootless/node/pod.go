@@ -71,6 +71,7 @@ func (p *pod) save() {
 }
 
 func (p *pod) publish() {
+	p.node.freeSoon()
 	if err := p.node.registry.setStatus(p.namespace, p.name, p.facts.Status(p.node.info())); err != nil {
 		p.log.Error("save the status", "error", err)
 	}
