@@ -47,6 +47,7 @@ func (n *Node) adopt() error {
 		return err
 	}
 	for _, p := range adopted {
+		p.publish() // the database may have an older status than the facts
 		n.run(p)
 	}
 	return nil
