@@ -108,7 +108,7 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
 		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true,
-		RootPath: filepath.Join(paths.ContainerRun(filepath.Base(root.ID)), "rootfs"),
+		RootPath: filepath.Join(paths.ContainerRun(root.ID), "rootfs"),
 		Files: container.Files{
 			Hosts: paths.PodHosts(p.uid), Hostname: paths.PodHostname(p.uid), ResolvConf: paths.PodResolvConf(p.uid), Shm: paths.PodShm(p.uid),
 		},
