@@ -2,17 +2,13 @@ package image
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/go-digest"
-	"go.podman.io/image/v5/copy"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/sysregistriesv2"
-	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
 )
 
@@ -32,8 +28,6 @@ type PullOptions struct {
 	Username, Password string
 }
 
-// progressInterval is how often a blob's progress is reported.
-const progressInterval = 200 * time.Millisecond
 
 // Pull brings an image from its registry into the store, even if the store has one by that name already: the name then
 // moves to the new one. Calls for the same reference and user that overlap share one transfer, and each gets its result.
@@ -93,68 +87,19 @@ func oneLine(list []error) error {
 	return fmt.Errorf(format, args...)
 }
 
-// pullOne copies one image from its registry into the store.
-func (s *Store) pullOne(ctx context.Context, name reference.Named, o PullOptions, report func(Progress)) (_ *Image, err error) {
+// pullOne brings one image from its registry into the store.
+func (s *Store) pullOne(ctx context.Context, name reference.Named, o PullOptions, report func(Progress)) (*Image, error) {
 	from, err := docker.NewReference(name)
 	if err != nil {
 		return nil, err
 	}
-	to, err := istorage.Transport.NewStoreReference(s.storage, name, "")
-	if err != nil {
-		return nil, err
-	}
-	admission, err := policy(s.system)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, admission.Destroy()) }()
-
 	system := *s.system
 	if o.Username != "" || o.Password != "" {
 		system.DockerAuthConfig = &types.DockerAuthConfig{Username: o.Username, Password: o.Password}
 	}
-	progress, drained := reportAll(report)
-	var stored types.ImageReference
-	_, err = copy.Image(ctx, admission, to, from, &copy.Options{
-		SourceCtx: &system, DestinationCtx: &system,
-		Progress: progress, ProgressInterval: progressInterval,
-		ReportResolvedReference: &stored,
-	})
-	close(progress)
-	<-drained
+	image, err := s.copyIn(ctx, &system, from, name, report)
 	if err != nil {
 		return nil, explain(name, err)
 	}
-	_, record, err := istorage.ResolveReference(stored)
-	if err != nil {
-		return nil, err
-	}
-	return s.load(record)
-}
-
-// reportAll returns a channel whose events are handed to report until it is closed, and one that is closed after that.
-func reportAll(report func(Progress)) (chan types.ProgressProperties, <-chan struct{}) {
-	events, drained := make(chan types.ProgressProperties), make(chan struct{})
-	go func() {
-		defer close(drained)
-		for event := range events {
-			report(progressOf(event))
-		}
-	}()
-	return events, drained
-}
-
-func progressOf(event types.ProgressProperties) Progress {
-	p := Progress{Layer: event.Artifact.Digest, Offset: int64(event.Offset), Total: event.Artifact.Size}
-	switch event.Event {
-	case types.ProgressEventNewArtifact:
-		p.Message = "started"
-	case types.ProgressEventRead:
-		p.Message = "pulling"
-	case types.ProgressEventDone:
-		p.Done, p.Message = true, "complete"
-	case types.ProgressEventSkipped:
-		p.Done, p.Message = true, "already present"
-	}
-	return p
+	return image, nil
 }
