@@ -31,7 +31,7 @@ var (
 	ErrRegistryUnavailable = errors.New("registry unavailable")
 	// ErrPolicy: policy.json does not admit the image.
 	ErrPolicy = errors.New("rejected by policy")
-	// ErrInUse: a container of podman or buildah is made of the image (Remove only).
+	// ErrInUse: a container is made of the image (Remove only).
 	ErrInUse = errors.New("image is in use")
 )
 
@@ -55,10 +55,16 @@ func (c *cause) Unwrap() []error {
 // explain shortens the error of pulling name. The library's own text tells the way it went ("initializing source
 // docker://…: pinging container registry …: Get …: dial tcp …: connection refused"); what helps is its last part and
 // what to do about it.
-func explain(name reference.Named, err error) error {
+func explain(name reference.Named, err error) error { return explainHost(reference.Domain(name), err) }
+
+func explainHost(host string, err error) error {
 	for _, look := range []func(string, error) *cause{answered, untrusted, rejected, unreachable} {
-		if c := look(reference.Domain(name), err); c != nil {
+		if c := look(host, err); c != nil {
 			c.err = err
+			var of *layerError
+			if errors.As(err, &of) {
+				c.text = of.layer + ": " + c.text
+			}
 			return c
 		}
 	}
@@ -67,7 +73,7 @@ func explain(name reference.Named, err error) error {
 
 // answered looks for what a registry says in its answers' bodies and statuses (OCI distribution spec, error codes).
 func answered(host string, err error) *cause {
-	login := "; log in with `podman login " + host + "`, or give the Pod an imagePullSecret"
+	login := "; log in with `peapod login " + host + "`, or give the Pod an imagePullSecret"
 	var wrongPassword docker.ErrUnauthorizedForCredentials
 	if errors.As(err, &wrongPassword) {
 		return &cause{text: "unauthorized: wrong user name or password for " + host, class: ErrUnauthorized}

@@ -40,6 +40,9 @@ func storeOptions(o Options) (storage.StoreOptions, error) {
 	// The driver would bind its directory onto itself to keep its mounts private. We mount by ourselves, elsewhere, and
 	// our mount namespace should hold nothing that nobody needs.
 	options.GraphDriverOptions = append(slices.Clone(options.GraphDriverOptions), "overlay.skip_mount_home=true")
+	if o.SingleID {
+		options.GraphDriverOptions = append(options.GraphDriverOptions, "overlay.ignore_chown_errors=true")
+	}
 	return options, nil
 }
 

@@ -13,8 +13,7 @@ import (
 )
 
 // Tests that need the store run in a process of their own, in a new user namespace and mount namespace: inNamespace runs
-// the test binary again for the calling test only. With subordinate ids the whole range is mapped; otherwise one id is,
-// and the store is told, by storage.conf, to put up with files whose owner cannot be set.
+// the test binary again for the calling test only. With subordinate ids the whole range is mapped; otherwise one id is.
 const (
 	insideVariable = "PEAPOD_IMAGE_TEST_INSIDE" // "full" or "single"
 	outerVariable  = "PEAPOD_IMAGE_TEST_UID"    // the user's id outside
@@ -47,7 +46,7 @@ func helper(command string) error {
 	case "pull":
 		_, err = s.Pull(context.Background(), ref, PullOptions{})
 	case "remove":
-		err = s.Remove(ref)
+		_, err = s.Remove(ref, RemoveOptions{})
 	default:
 		err = errors.New("unknown verb " + verb)
 	}
@@ -56,16 +55,14 @@ func helper(command string) error {
 
 func runHelper(t *testing.T, command string) {
 	t.Helper()
-	c := exec.Command("/proc/self/exe")
-	c.Env = append(os.Environ(), helperVariable+"="+command)
-	if out, err := c.CombinedOutput(); err != nil {
+	if out, err := helperCommand(command).CombinedOutput(); err != nil {
 		t.Fatalf("helper %s: %v\n%s", command, err, out)
 	}
 }
 
 func testOptions() Options {
 	uid, _ := strconv.Atoi(os.Getenv(outerVariable))
-	return Options{RootlessUID: uid, RootlessGID: uid}
+	return Options{RootlessUID: uid, RootlessGID: uid, SingleID: os.Getenv(insideVariable) == "single"}
 }
 
 // inNamespace returns true in the process that is to run the test's body. In the first process it waits for that one and
@@ -123,9 +120,6 @@ func setUpHome(t *testing.T) {
 		}
 	}
 	writeConfig(t, "policy.json", `{"default": [{"type": "insecureAcceptAnything"}]}`)
-	if os.Getenv(insideVariable) == "single" {
-		writeConfig(t, "storage.conf", "[storage]\ndriver = \"overlay\"\n[storage.options.overlay]\nignore_chown_errors = \"true\"\n")
-	}
 }
 
 // writeConfig writes a file below $XDG_CONFIG_HOME/containers.

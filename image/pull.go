@@ -26,8 +26,13 @@ type PullOptions struct {
 	Report func(Progress)
 	// Username and Password go before what the auth file has. Both empty: as the auth file says.
 	Username, Password string
+	// Credentials go before what the auth file has, too: those that fit the image, in order, until one is good.
+	Credentials []Credential
+	// Platform is OS/ARCH or OS/ARCH/VARIANT. Empty: this machine's.
+	Platform string
+	// Insecure allows HTTP, and certificates that nobody vouches for, from this registry.
+	Insecure bool
 }
-
 
 // Pull brings an image from its registry into the store, even if the store has one by that name already: the name then
 // moves to the new one. Calls for the same reference and user that overlap share one transfer, and each gets its result.
@@ -38,7 +43,7 @@ func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (*Image, er
 	if _, err := ParseReference(ref); err != nil {
 		return nil, err
 	}
-	key := strings.Join([]string{ref, o.Username, o.Password}, "\x00")
+	key := fmt.Sprintf("%q %t %+q", []string{ref, o.Username, o.Password, o.Platform}, o.Insecure, o.Credentials)
 	image, err := s.flights.do(ctx, key, o.Report, func(ctx context.Context, report func(Progress)) (*Image, error) {
 		return s.pull(ctx, ref, o, report)
 	})
@@ -97,9 +102,11 @@ func (s *Store) pullOne(ctx context.Context, name reference.Named, o PullOptions
 	if o.Username != "" || o.Password != "" {
 		system.DockerAuthConfig = &types.DockerAuthConfig{Username: o.Username, Password: o.Password}
 	}
-	image, err := s.copyIn(ctx, &system, from, name, report)
-	if err != nil {
-		return nil, explain(name, err)
-	}
-	return image, nil
+	return withCredentials(&system, name, o.Credentials, func(system *types.SystemContext) (*Image, error) {
+		image, err := s.copyIn(ctx, system, from, name, report)
+		if err != nil {
+			return nil, explain(name, err)
+		}
+		return image, nil
+	})
 }

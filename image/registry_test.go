@@ -1,16 +1,13 @@
 package image
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -29,7 +26,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -155,96 +151,34 @@ func (r *registry) useInsecure(t *testing.T, addresses ...string) {
 	writeConfig(t, "registries.conf", text)
 }
 
-// testImage is an image to be pushed.
-type testImage struct {
-	config imgspecv1.ImageConfig
-	layers [][]tar.Header // the content of a file is its name
-}
-
-// smallImage has what makes layers hard: owners, modes, links, a deletion and a hidden directory.
-func smallImage() testImage {
-	return testImage{
-		config: imgspecv1.ImageConfig{Cmd: []string{"/bin/app", "-v"}, Env: []string{"A=b"}, StopSignal: "SIGQUIT"},
-		layers: [][]tar.Header{
-			{
-				{Typeflag: tar.TypeDir, Name: "etc/", Mode: 0o755},
-				{Typeflag: tar.TypeReg, Name: "etc/shadow", Mode: 0o640, Gid: 42},
-				{Typeflag: tar.TypeReg, Name: "etc/old", Mode: 0o644},
-				{Typeflag: tar.TypeDir, Name: "data/", Mode: 0o1777},
-				{Typeflag: tar.TypeReg, Name: "data/below", Mode: 0o644, Uid: 33, Gid: 33},
-			},
-			{
-				{Typeflag: tar.TypeDir, Name: "bin/", Mode: 0o755},
-				{Typeflag: tar.TypeReg, Name: "bin/app", Mode: 0o4755},
-				{Typeflag: tar.TypeLink, Name: "bin/same", Linkname: "bin/app", Mode: 0o4755},
-				{Typeflag: tar.TypeSymlink, Name: "bin/sh", Linkname: "app"},
-				{Typeflag: tar.TypeReg, Name: "etc/.wh.old"},
-				{Typeflag: tar.TypeDir, Name: "data/", Mode: 0o1777},
-				{Typeflag: tar.TypeReg, Name: "data/.wh..wh..opq"},
-				{Typeflag: tar.TypeReg, Name: "data/above", Mode: 0o644},
-			},
-		},
-	}
-}
-
 // push stores an image in the registry by the OCI distribution protocol and returns its manifest's digest.
 func (r *registry) push(t *testing.T, name string, image testImage) digest.Digest {
 	t.Helper()
-	repository, tag, _ := strings.Cut(name, ":")
-	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	config := imgspecv1.Image{
-		Created: &created, Config: image.config,
-		Platform: imgspecv1.Platform{OS: "linux", Architecture: runtime.GOARCH}, RootFS: imgspecv1.RootFS{Type: "layers"},
-	}
-	manifest := imgspecv1.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: imgspecv1.MediaTypeImageManifest}
-	for _, layer := range image.layers {
-		plain, compressed := packLayer(t, layer)
-		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, digest.FromBytes(plain))
-		manifest.Layers = append(manifest.Layers, r.pushBlob(t, repository, imgspecv1.MediaTypeImageLayerGzip, compressed))
-	}
-	manifest.Config = r.pushBlob(t, repository, imgspecv1.MediaTypeImageConfig, marshal(t, config))
-	content := marshal(t, manifest)
-	r.do(t, http.MethodPut, r.url("/v2/"+repository+"/manifests/"+tag), imgspecv1.MediaTypeImageManifest, content)
-	return digest.FromBytes(content)
+	return r.pushBuilt(t, name, build(t, image))
 }
 
-func marshal(t *testing.T, value any) []byte {
+func (r *registry) pushBuilt(t *testing.T, name string, b *builtImage) digest.Digest {
 	t.Helper()
-	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
+	repository, _, _ := strings.Cut(name, ":")
+	for _, content := range b.blobs {
+		r.pushBlob(t, repository, content)
 	}
-	return text
+	return r.pushManifest(t, name, imgspecv1.MediaTypeImageManifest, marshal(t, b.manifest))
 }
 
-func packLayer(t *testing.T, headers []tar.Header) (plain, compressed []byte) {
+// pushManifest names a manifest or an index REPOSITORY:TAG; without a tag it is there by its digest only.
+func (r *registry) pushManifest(t *testing.T, name, mediaType string, content []byte) digest.Digest {
 	t.Helper()
-	var p, c bytes.Buffer
-	zip := gzip.NewWriter(&c)
-	w := tar.NewWriter(io.MultiWriter(&p, zip))
-	for _, h := range headers {
-		var data []byte
-		if h.Typeflag == tar.TypeReg {
-			data = []byte(h.Name)
-		}
-		h.Size = int64(len(data))
-		if err := w.WriteHeader(&h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(data); err != nil {
-			t.Fatal(err)
-		}
+	sum := digest.FromBytes(content)
+	repository, tag, tagged := strings.Cut(name, ":")
+	if !tagged {
+		tag = sum.String()
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zip.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return p.Bytes(), c.Bytes()
+	r.do(t, http.MethodPut, r.url("/v2/"+repository+"/manifests/"+tag), mediaType, content)
+	return sum
 }
 
-func (r *registry) pushBlob(t *testing.T, repository, mediaType string, content []byte) imgspecv1.Descriptor {
+func (r *registry) pushBlob(t *testing.T, repository string, content []byte) {
 	t.Helper()
 	sum := digest.FromBytes(content)
 	place, err := url.Parse(r.do(t, http.MethodPost, r.url("/v2/"+repository+"/blobs/uploads/"), "", nil).Get("Location"))
@@ -255,7 +189,6 @@ func (r *registry) pushBlob(t *testing.T, repository, mediaType string, content 
 	query.Set("digest", sum.String())
 	place.RawQuery = query.Encode()
 	r.do(t, http.MethodPut, place.String(), "application/octet-stream", content)
-	return imgspecv1.Descriptor{MediaType: mediaType, Digest: sum, Size: int64(len(content))}
 }
 
 func (r *registry) url(path string) string {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"go.podman.io/storage"
 )
 
 // scratchName is a directory in the store's root where blobs wait between arriving and being unpacked. Being there they
@@ -35,6 +37,21 @@ func openScratch(graphRoot string) (*os.File, error) {
 		return nil, fmt.Errorf("prepare scratch directory %s: %w", dir, err)
 	}
 	return f, nil
+}
+
+// sweepStaging removes directories of layers whose unpacking was cut off by the death of a process. Each has a lock, so those that
+// are in use, by podman for one, stay.
+func sweepStaging(s storage.Store) error {
+	driver, err := s.GraphDriver()
+	if err != nil {
+		return err
+	}
+	// The driver offers this as a part of its end only; the other part, unmounting its directory, is without effect on a
+	// driver that was told not to mount it.
+	if err := driver.Cleanup(); err != nil {
+		return fmt.Errorf("remove what is left of layers in %s: %w", s.GraphRoot(), err)
+	}
+	return nil
 }
 
 func empty(dir *os.File) error {

@@ -1,10 +1,14 @@
 package image
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
+	"sync"
 
 	"go.podman.io/image/v5/signature"
 	"go.podman.io/image/v5/types"
@@ -20,6 +24,9 @@ type Options struct {
 	GraphRoot, RunRoot string
 	// RootlessUID and RootlessGID are the user's ids outside the user namespace.
 	RootlessUID, RootlessGID int
+	// SingleID says that the user namespace maps one user and one group only. All files of layers then belong to them; the
+	// record of a layer (its tar-split) keeps who they would have belonged to.
+	SingleID bool
 	// Home is the user's home directory. Empty: $HOME.
 	Home string
 	// AuthFile holds credentials (containers-auth.json(5)). Empty: $REGISTRY_AUTH_FILE, else the files that podman and
@@ -34,7 +41,12 @@ type Store struct {
 	scratch *os.File             // locked while the store is open
 
 	cache   cache
-	flights flights
+	flights flights // pulls
+	layers  claims  // of layers on their way
+	plain   bool    // leave the unpacking of layers to the library
+
+	// arriving is held for reading while an image enters the store: its layers belong to no image until the end.
+	arriving sync.RWMutex
 }
 
 // Init is to be called first in main. If it returns true, this process was a child that the store started to unpack a
@@ -56,12 +68,20 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open image store %s: %w", options.GraphRoot, err)
 	}
+	if err := sweepStaging(s); err != nil {
+		s.Free()
+		return nil, err
+	}
 	scratch, err := openScratch(options.GraphRoot)
 	if err != nil {
 		s.Free()
 		return nil, err
 	}
-	return &Store{storage: s, scratch: scratch, system: systemContext(o, scratch.Name())}, nil
+	opened := &Store{storage: s, scratch: scratch, system: systemContext(o, scratch.Name())}
+	if err := opened.removeOrphans(orphanAge); err != nil {
+		slog.Warn("layers of unfinished pulls stay", "error", err)
+	}
+	return opened, nil
 }
 
 // Root is the directory that images and layers are in.
@@ -114,7 +134,7 @@ func systemContext(o Options, scratch string) *types.SystemContext {
 // policy reads policy.json where containers-policy.json(5) says. Where none is installed at all, every image is admitted:
 // that is the policy containers-common would have brought, as Docker and the kubelet behave, and peapod must work on
 // machines that never saw that package.
-func policy(system *types.SystemContext) (*signature.PolicyContext, error) {
+func policy(system *types.SystemContext) (*signature.Policy, error) {
 	p, err := signature.DefaultPolicy(system)
 	if errors.Is(err, configfile.ErrConfigFileNotFound) {
 		p, err = &signature.Policy{Default: signature.PolicyRequirements{signature.NewPRInsecureAcceptAnything()}}, nil
@@ -122,5 +142,11 @@ func policy(system *types.SystemContext) (*signature.PolicyContext, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read policy.json: %w", err)
 	}
-	return signature.NewPolicyContext(p)
+	return p, nil
+}
+
+// wantsSignatures tells whether any image has to be signed.
+func wantsSignatures(p *signature.Policy) bool {
+	text, err := json.Marshal(p)
+	return err != nil || bytes.Contains(text, []byte(`"signedBy"`)) || bytes.Contains(text, []byte(`"sigstoreSigned"`))
 }

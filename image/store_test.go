@@ -157,17 +157,17 @@ func TestRemove(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Remove("app:1"); err != nil {
+	if _, err := s.Remove("app:1", RemoveOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	i, err := s.Get("app:2")
 	if err != nil || len(i.Names) != 1 {
 		t.Fatalf("the other name: %+v, %v", i, err)
 	}
-	if err := s.Remove(i.ID); err != nil {
+	if _, err := s.Remove(i.ID, RemoveOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Remove("app:2"); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Remove("app:2", RemoveOptions{}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("second removal: %v, want ErrNotFound", err)
 	}
 	for _, dir := range i.Lowers {

@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"os/user"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +18,7 @@ import (
 	"github.com/peapod/peapod/rootless/api"
 	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/lifecycle"
+	"github.com/peapod/peapod/rootless/userns"
 )
 
 var _ api.Backend = (*Node)(nil)
@@ -97,8 +100,23 @@ func (n *Node) ApplyPod(_ context.Context, object *corev1.Pod, o api.ApplyOption
 	return result, nil
 }
 
+// singleID says why a node with one id runs no Pods, and what to do about it.
+func (n *Node) singleID() error {
+	u, err := user.LookupId(strconv.Itoa(n.maps.UIDs[0].HostID))
+	if err == nil {
+		_, err = userns.Ranges(u)
+	}
+	if err == nil {
+		err = errors.New("the node began before you had subordinate ids; the next one will see them: peapod node stop")
+	}
+	return err
+}
+
 // create stores a new Pod and starts its loop.
 func (n *Node) create(object *corev1.Pod, dryRun bool) (*corev1.Pod, error) {
+	if n.maps.Single() {
+		return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, object.Name, n.singleID())
+	}
 	object.UID = types.UID(uuid.NewString())
 	object.CreationTimestamp = metav1.NewTime(time.Now().Truncate(time.Second))
 	object.Generation = 1

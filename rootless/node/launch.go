@@ -260,6 +260,10 @@ func findHolder(paths state.Paths) (*userns.Holder, error) {
 		return nil, err
 	}
 	maps, err := userns.Ranges(u)
+	if errors.Is(err, userns.ErrNoRanges) {
+		fmt.Fprintln(os.Stderr, "peapod node:", err, "(until then there is one id: images can be pulled, Pods cannot run)")
+		maps, err = userns.Single(os.Getuid(), os.Getgid()), nil
+	}
 	if err != nil {
 		return nil, err
 	}

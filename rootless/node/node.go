@@ -58,7 +58,8 @@ type Node struct {
 	loops    sync.WaitGroup // the Pods' loops
 	work     sync.WaitGroup // what they have begun
 
-	applying sync.Mutex // held from looking at a stored Pod to storing what becomes of it
+	applying sync.Mutex   // held from looking at a stored Pod to storing what becomes of it
+	claiming sync.RWMutex // over the claims of images, see there
 
 	mu   sync.Mutex
 	pods map[types.UID]*pod
@@ -99,7 +100,9 @@ func open(paths state.Paths, holder *userns.Holder, o Options) (n *Node, err err
 }
 
 func (n *Node) openImages() (err error) {
-	n.images, err = image.Open(image.Options{RootlessUID: n.maps.UIDs[0].HostID, RootlessGID: n.maps.GIDs[0].HostID})
+	n.images, err = image.Open(image.Options{
+		RootlessUID: n.maps.UIDs[0].HostID, RootlessGID: n.maps.GIDs[0].HostID, SingleID: n.maps.Single(),
+	})
 	return err
 }
 

@@ -20,6 +20,7 @@
 // A later node finds the holder by Load, which checks that the pid still is that process.
 //
 // The maps must be written by newuidmap(1), which is privileged: the kernel lets a user map one id only, its own (user_namespaces(7)).
+// A user without subordinate ids gets just that: U with a single id.
 //
 // # What is not promised
 //

@@ -104,6 +104,9 @@ func mapHolder(unshared io.Reader, m Maps) error {
 		return io.EOF
 	}
 	pid := int(binary.NativeEndian.Uint64(b[:]))
+	if m.Single() {
+		return writeSingle(pid, m)
+	}
 	if err := writeMap("newuidmap", pid, m.UIDs); err != nil {
 		return err
 	}
@@ -145,6 +148,21 @@ func writeMap(tool string, pid int, m []syscall.SysProcIDMap) error {
 		return fmt.Errorf("%s is not installed; it is in the package uidmap (Debian, Ubuntu), shadow-utils (Fedora) or shadow (Arch)", tool)
 	case err != nil:
 		return fmt.Errorf("%s %s: %w: %s", tool, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return nil
+}
+
+// writeSingle maps the own ids, which needs no privilege. A group may be mapped so only in a namespace where setgroups(2) is
+// forbidden, or one could drop a group that denies something (user_namespaces(7)).
+func writeSingle(pid int, m Maps) error {
+	for _, file := range []struct{ name, content string }{
+		{"setgroups", "deny"},
+		{"uid_map", fmt.Sprintf("0 %d 1", m.UIDs[0].HostID)},
+		{"gid_map", fmt.Sprintf("0 %d 1", m.GIDs[0].HostID)},
+	} {
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file.name), []byte(file.content), 0); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -19,6 +19,21 @@ type Maps struct {
 	UIDs, GIDs []syscall.SysProcIDMap
 }
 
+// Single returns the maps of a user without subordinate ids: the own id is 0, and there is no other.
+func Single(uid, gid int) Maps { return Maps{mapping(uid, nil), mapping(gid, nil)} }
+
+// Single tells whether the maps have one user or one group only.
+func (m Maps) Single() bool { return ids(m.UIDs) == 1 || ids(m.GIDs) == 1 }
+
+// ids counts the ids of a map.
+func ids(m []syscall.SysProcIDMap) int {
+	n := 0
+	for _, e := range m {
+		n += e.Size
+	}
+	return n
+}
+
 // Ranges reads the subordinate ids of a user and returns the maps of U.
 // Without any the error is ErrNoRanges, with the command that adds some.
 func Ranges(u *user.User) (Maps, error) {

@@ -187,3 +187,32 @@ func TestCreateWithoutTool(t *testing.T) {
 	}
 	t.Error("a process is left")
 }
+
+// Without newuidmap and subordinate ids there is still a namespace, of one id.
+func TestSingle(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	m := Single(os.Getuid(), os.Getgid())
+	if !m.Single() || m.Contain(1, 0) == nil || m.Contain(0, 0) != nil {
+		t.Errorf("maps %v", m)
+	}
+	h, err := Create(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Stop(); err != nil {
+			t.Error(err)
+		}
+		if _, err := unix.Wait4(h.Process.Pid, nil, 0, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, want := range map[string]string{
+		"uid_map": "0 " + strconv.Itoa(os.Getuid()) + " 1", "gid_map": "0 " + strconv.Itoa(os.Getgid()) + " 1", "setgroups": "deny",
+	} {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(h.Process.Pid) + "/" + name)
+		if got := strings.Join(strings.Fields(string(text)), " "); err != nil || got != want {
+			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,2 @@
+// Package inflate decompresses gzip files.
+package inflate
