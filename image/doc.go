@@ -27,7 +27,7 @@
 //
 // # Where it runs
 //
-// In the user namespace that maps the user to 0 and the subordinate ids after it: layers hold files of many owners, and
+// In the user namespace that maps the user to 0 and the subordinate ids, if there are any, after it: layers hold files of many owners, and
 // only there may they be created. The store's library would like to enter such a namespace by itself, by C code that
 // runs before Go does; a static binary has none. So whoever calls Open is there already, and Open says so in the
 // environment (_CONTAINERS_USERNS_CONFIGURED, _CONTAINERS_ROOTLESS_UID, _CONTAINERS_ROOTLESS_GID), which is also how
@@ -38,11 +38,31 @@
 //
 // # A pull
 //
-// The policy (policy.json) is checked before anything is written. Layers arrive compressed in the store's scratch
-// directory, are unpacked into the store, and the image's record and name are written last: until then Get does not find
-// it. A pull that fails, or whose context ends, removes its scratch files; layers that were complete by then stay for the
-// next attempt, incomplete ones are removed by whoever locks the store next, and scratch files of a killed process by the
-// next Open. Calls of Pull for one reference that overlap share one transfer.
+//	manifest ─ policy.json ─ configuration ─┬─ layer 1: download │ verify │ inflate │ unpack ─┐
+//	                                        ├─ layer 2: download │ verify │ inflate │ unpack ─┼─ into the store, in order ─ record ─ name
+//	                                        └─ …                                              ┘
+//
+// The policy is asked before anything else is believed or written. Then all layers come at once, each unpacked while it
+// arrives into a directory of its own beside the store's layers (package unpack; the storage library calls it staging). What
+// it was announced to be is compared at its end: the blob's digest and size with the manifest, the digest of what it unpacks to
+// with the configuration. A layer enters the store on top of its parent, the image's record and name are written last: until
+// then Get does not find it.
+//
+// What has come is not fetched again: layers that are there are left out, two pulls that need the same layer share it,
+// overlapping calls of Pull for one reference are one. Errors that may pass are tried again after a wait, a broken connection is
+// taken up where it broke.
+//
+// A pull that fails, or whose context ends, removes its directories; layers that were complete by then stay for the next
+// attempt, for a day. What a killed process left is removed by the next Open, or by whoever locks the store next.
+//
+// A few images go another way, by the library alone (copy.Image), one layer after the other: encrypted ones, those with a
+// manifest of schema 1, and all in a store kept as composefs. Where policy.json asks for signatures, the library does what comes after
+// the layers, for it knows how to keep signatures of every kind.
+//
+// # A single id
+//
+// A user without subordinate ids has a namespace of one id. Files of layers then all belong to it. Who they would have belonged
+// to is not lost: the record of a layer (tar-split) has it, so saving and pushing give back the layer as it was.
 //
 // # Not promised
 //
