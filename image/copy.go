@@ -21,6 +21,9 @@ const progressInterval = 200 * time.Millisecond
 // it is known by its id only.
 func (s *Store) copyIn(ctx context.Context, system *types.SystemContext, from types.ImageReference, name reference.Named,
 	report func(Progress)) (*Image, error) {
+	if s.note != "" {
+		s.noted.Do(func() { report(Progress{Total: -1, Message: s.note}) })
+	}
 	s.arriving.RLock()
 	defer s.arriving.RUnlock()
 	record, err := s.bring(ctx, system, from, name, report)

@@ -16,21 +16,23 @@ import (
 
 // storeOptions decides which directories to use. It starts from what podman would use (storage.conf(5), else the
 // built-in defaults) and leaves that only for a store that the kernel's overlay cannot mount.
-func storeOptions(o Options) (storage.StoreOptions, error) {
-	options, err := types.LoadStoreOptions(types.LoadOptions{})
-	if err != nil {
-		return options, fmt.Errorf("read storage.conf: %w", err)
+// note says so in that case.
+func storeOptions(o Options) (options storage.StoreOptions, note string, err error) {
+	if options, err = types.LoadStoreOptions(types.LoadOptions{}); err != nil {
+		return options, "", fmt.Errorf("read storage.conf: %w", err)
 	}
 	if err := ownDirectories(&options); err != nil {
-		return options, err
+		return options, "", err
 	}
 	switch {
 	case o.GraphRoot != "":
 		options.GraphRoot = o.GraphRoot
 	case !kernelOverlay(options):
+		theirs := options.GraphRoot
 		if options, err = ownStore(); err != nil {
-			return options, err
+			return options, "", err
 		}
+		note = fmt.Sprintf("images are kept in %s: the store in %s is not of the kernel's overlay, and is left alone", options.GraphRoot, theirs)
 	}
 	if o.RunRoot != "" {
 		options.RunRoot = o.RunRoot
@@ -43,7 +45,7 @@ func storeOptions(o Options) (storage.StoreOptions, error) {
 	if o.SingleID {
 		options.GraphDriverOptions = append(options.GraphDriverOptions, "overlay.ignore_chown_errors=true")
 	}
-	return options, nil
+	return options, note, nil
 }
 
 // ownDirectories replaces directories that the user cannot write to by the built-in defaults of an ordinary user. Up to

@@ -3,6 +3,7 @@ package image
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.podman.io/storage"
@@ -51,7 +52,24 @@ func TestOwnStore(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(theirs, "vfs-layers"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	r := startRegistry(t, registryOptions{})
+	r.useInsecure(t)
+	r.push(t, "app:1", smallImage())
 	s := openStore(t)
+	said := 0
+	for range 2 {
+		_, err := s.Pull(t.Context(), "app:1", PullOptions{Report: func(p Progress) {
+			if strings.Contains(p.Message, theirs) && strings.Contains(p.Message, s.Root()) {
+				said++
+			}
+		}})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if said != 1 {
+		t.Errorf("it was said %d times that the store is not the usual one, want once", said)
+	}
 	if got, want := s.storage.GraphRoot(), filepath.Join(data, "peapod", "storage"); got != want {
 		t.Errorf("images are in %s, want %s", got, want)
 	}

@@ -55,21 +55,12 @@ func (s *Store) PullFrom(ctx context.Context, p Place, o LoadOptions) ([]Loaded,
 	return loaded, err
 }
 
-func (s *Store) pullFrom(ctx context.Context, p Place, o LoadOptions) (_ []Loaded, err error) {
+func (s *Store) pullFrom(ctx context.Context, p Place, o LoadOptions) ([]Loaded, error) {
 	switch p.Transport {
 	case OCILayout:
-		images, done, err := openLayout(p.Path, p.Name)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, done()) }()
-		return s.bringAll(ctx, images, o)
+		return s.bringOpen(ctx, o)(openLayout(p.Path, p.Name))
 	case Directory:
-		images, err := openDirectory(p.Path)
-		if err != nil {
-			return nil, err
-		}
-		return s.bringAll(ctx, images, o)
+		return s.bringOpen(ctx, o)(openDirectory(p.Path))
 	}
 	f, err := os.Open(p.Path)
 	if err != nil {
@@ -98,12 +89,18 @@ func plainPathError(err error) error {
 // loadArchive loads the images of an archive, or the one called name, and removes its temporary files.
 func (s *Store) loadArchive(ctx context.Context, archive *archiveFile, name string, o LoadOptions) (_ []Loaded, err error) {
 	defer func() { err = errors.Join(err, archive.close()) }()
-	images, done, err := s.imagesOf(archive, name)
-	if err != nil {
-		return nil, err
+	return s.bringOpen(ctx, o)(s.imagesOf(archive, name))
+}
+
+// bringOpen copies what has been opened, if it has, and closes it.
+func (s *Store) bringOpen(ctx context.Context, o LoadOptions) func([]incoming, func() error, error) ([]Loaded, error) {
+	return func(images []incoming, done func() error, err error) ([]Loaded, error) {
+		if err != nil {
+			return nil, err
+		}
+		loaded, err := s.bringAll(ctx, images, o)
+		return loaded, errors.Join(err, done())
 	}
-	defer func() { err = errors.Join(err, done()) }()
-	return s.bringAll(ctx, images, o)
 }
 
 // bringAll copies images into the store, one after the other: their layers already go in parallel.

@@ -26,26 +26,26 @@ func (s *Store) imagesOf(a *archiveFile, name string) (images []incoming, done f
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a scratch directory: %w", err)
 	}
-	remove := func() error { return os.RemoveAll(dir) }
+	var closeLayout func() error
 	if err = unpackLayout(a.path, dir); err == nil {
-		images, done, err = openLayout(dir, name)
+		images, closeLayout, err = openLayout(dir, name)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, remove())
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	for i := range images {
 		images[i].from = &archivedReference{images[i].from, a}
 	}
-	return images, func() error { return errors.Join(done(), remove()) }, nil
+	return images, func() error { return errors.Join(closeLayout(), os.RemoveAll(dir)) }, nil
 }
 
 // openDirectory opens what skopeo's dir: is. It holds one image, without a name.
-func openDirectory(dir string) ([]incoming, error) {
+func openDirectory(dir string) (images []incoming, done func() error, err error) {
 	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
-		return nil, fmt.Errorf("manifest.json: %w", plainPathError(err))
+		return nil, nil, fmt.Errorf("manifest.json: %w", plainPathError(err))
 	}
 	from, err := directory.NewReference(dir)
-	return []incoming{{from: from, what: filepath.Base(dir)}}, err
+	return []incoming{{from: from, what: filepath.Base(dir)}}, func() error { return nil }, err
 }
 
 // maxIndex bounds index.json, in bytes. It has a hundred or two per image.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -282,5 +283,32 @@ func TestPullTrustsSystem(t *testing.T) {
 	t.Setenv("SSL_CERT_FILE", r.ca) // crypto/x509 reads it when first needed, which is below
 	if _, err := openStore(t).Pull(t.Context(), r.address+"/app:1", PullOptions{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// Mirrors are asked first, as registries.conf says, and the image has the name that was asked for.
+func TestPullMirror(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	r := startRegistry(t, registryOptions{})
+	closed := closedPort(t)
+	writeConfig(t, "registries.conf", fmt.Sprintf(`
+[[registry]]
+prefix = "registry.example/team"
+location = %q
+insecure = true
+[[registry.mirror]]
+location = %q
+insecure = true
+[[registry.mirror]]
+location = %q
+insecure = true
+`, closed+"/team", closed+"/copies", r.address+"/copies"))
+	r.push(t, "copies/app:1", smallImage())
+	s := openStore(t)
+	i, err := s.Pull(t.Context(), "registry.example/team/app:1", PullOptions{})
+	if err != nil || len(i.Names) != 1 || i.Names[0] != "registry.example/team/app:1" {
+		t.Errorf("pull by a mirror: %+v, %v", i, err)
 	}
 }

@@ -44,6 +44,8 @@ type Store struct {
 	flights flights // pulls
 	layers  claims  // of layers on their way
 	plain   bool    // leave the unpacking of layers to the library
+	note    string  // why the store is not the user's usual one
+	noted   sync.Once
 
 	// arriving is held for reading while an image enters the store: its layers belong to no image until the end.
 	arriving sync.RWMutex
@@ -60,9 +62,12 @@ func Open(o Options) (*Store, error) {
 	if err := enterRootless(o); err != nil {
 		return nil, err
 	}
-	options, err := storeOptions(o)
+	options, note, err := storeOptions(o)
 	if err != nil {
 		return nil, err
+	}
+	if note != "" {
+		slog.Info(note)
 	}
 	s, err := storage.GetStore(options)
 	if err != nil {
@@ -77,7 +82,7 @@ func Open(o Options) (*Store, error) {
 		s.Free()
 		return nil, err
 	}
-	opened := &Store{storage: s, scratch: scratch, system: systemContext(o, scratch.Name())}
+	opened := &Store{storage: s, scratch: scratch, system: systemContext(o, scratch.Name()), note: note}
 	if err := opened.removeOrphans(orphanAge); err != nil {
 		slog.Warn("layers of unfinished pulls stay", "error", err)
 	}

@@ -12,15 +12,15 @@ const (
 	blockAhead = 1 << 10
 )
 
-// input is the compressed side of a Reader: in[pos:end] is not yet looked at, except that its bits before were taken into
-// bits. Between steps fewer than 8 bits are held, so whole bytes can be read at pos after dropping them.
+// input is the compressed side of a Reader: in[pos:end] comes after bits. Between steps fewer than 8 bits are held, so what
+// is aligned to bytes can be read at pos once they are dropped.
 type input struct {
 	source   io.Reader
 	before   int64 // bytes of the file before in[0]
 	pos, end int
 	bits     uint64 // the next bits of the file, first one lowest; zero above count
-	count    uint
-	failed   error // of source: nothing comes after in[:end]
+	count    uint   // how many they are
+	failed   error  // of source: nothing comes after in[:end]
 }
 
 // ahead makes at least n bytes available at pos, unless the file ends before that. n is at most blockAhead.
@@ -51,12 +51,13 @@ func (d *Reader) short() error {
 	if d.failed != io.EOF {
 		return d.failed
 	}
-	d.pos = d.end
+	d.pos, d.bits, d.count = d.end, 0, 0
 	return d.wrong(ErrUnexpectedEnd)
 }
 
 // wrong places cause at the current byte.
 func (d *Reader) wrong(cause error) error {
+	d.giveBack()
 	return &Error{Offset: d.before + int64(d.pos), Cause: cause}
 }
 

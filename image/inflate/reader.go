@@ -8,13 +8,13 @@ import (
 
 const (
 	history   = 32 << 10  // how far back a match may reach, RFC 1951 section 2
-	windowEnd = 160 << 10 // decoding pauses when the window is filled to here
+	windowEnd = 288 << 10 // decoding pauses when the window is filled to here
 )
 
 // buffers are the large parts of a Reader, worth using again.
 type buffers struct {
 	in     [inSize]byte
-	window [windowEnd + windowSlack]byte
+	window window
 	litlen [litlenSize]uint32
 	dist   [distSize]uint32
 	code   prefixCode

@@ -21,11 +21,19 @@ var namespaces = map[string][]string{
 	"single": {"--user", "--map-root-user", "--mount"},
 }
 
+// The storage library asks the environment whether it is in a user's namespace, once: then it marks opaque directories
+// with user.overlay.opaque.
+func init() {
+	for key, value := range map[string]string{"USERNS_CONFIGURED": "done", "ROOTLESS_UID": "1000", "ROOTLESS_GID": "1000"} {
+		os.Setenv("_CONTAINERS_"+key, value)
+	}
+	unix.Umask(0o22)
+}
+
 // inNamespace runs the test's body, once in each kind of namespace. To the first process it returns false.
 func inNamespace(t *testing.T, kinds ...string) bool {
 	t.Helper()
 	if os.Getenv(insideVariable) != "" {
-		unix.Umask(0o22)
 		return true
 	}
 	for _, kind := range kinds {
@@ -48,8 +56,7 @@ func runInside(t *testing.T, kind, name string) {
 		t.Fatal(err)
 	}
 	c := exec.Command("unshare", append(args, self, "-test.run=^"+name+"$", "-test.v", "-test.count=1")...)
-	c.Env = append(os.Environ(), insideVariable+"="+kind, // and what tells the storage library that it is in a user's namespace:
-		"_CONTAINERS_USERNS_CONFIGURED=done", "_CONTAINERS_ROOTLESS_UID=1000", "_CONTAINERS_ROOTLESS_GID=1000")
+	c.Env = append(os.Environ(), insideVariable+"="+kind)
 	out, err := c.CombinedOutput()
 	switch text := string(out); {
 	case err != nil:
