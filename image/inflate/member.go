@@ -3,7 +3,6 @@ package inflate
 import (
 	"encoding/binary"
 	"hash/crc32"
-	"io"
 )
 
 // Flags of a member's header, RFC 1952 section 2.3.1. The rest says nothing about where the data begins.
@@ -141,5 +140,3 @@ func (d *Reader) trailer() (step, error) {
 	d.pos += trailerSize
 	return (*Reader).nextMember, nil
 }
-
-var _ io.WriterTo = (*Reader)(nil)

@@ -37,8 +37,8 @@ type Reader struct {
 	err       error // what comes after window[rd:wr]
 }
 
-// step is what a Reader does next with its input; it returns what follows. Steps pause only for lack of space in the
-// window, so it is a stepping stone for filling up the window and not for input.
+// step is what a Reader does next with its input; it returns what follows. A step waits for the input it needs, and comes
+// back to be called again only when there is too little space in the window or it has made some progress.
 type step func(*Reader) (step, error)
 
 // NewReader returns a Reader of what a gzip file (RFC 1952, all its members, as gzip reads it) contains. It reads r in

@@ -25,7 +25,7 @@ const (
 	precodeBits = 7
 	// Sizes with room for the largest set of subtables that a complete code of so many symbols and up to 15 bits can
 	// need: 2342 and 402 entries.
-	litlenSize  = 2344
+	litlenSize  = 2342
 	distSize    = 402
 	precodeSize = 1 << precodeBits
 	maxCodeBits = 15
