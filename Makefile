@@ -57,6 +57,7 @@ e2e: build ## end-to-end tests: scripts that a user could type, against a real r
 .PHONY: bench
 bench: build ## speed and memory, beside podman where it is installed
 	tests/bench/run
+	tests/bench/pull
 
 .PHONY: lint
 lint: ## golangci-lint, which is compiled at first (some minutes), and shellcheck

@@ -5,10 +5,13 @@ go 1.26.0
 // Images. go.podman.io/image/v5 and go.podman.io/storage are github.com/containers/image/v5 and github.com/containers/storage: their
 // project moved them to these module paths in 2025, and the old ones get no more releases.
 require (
+	github.com/klauspost/compress v1.19.1 // zstd
 	github.com/docker/distribution v2.8.3+incompatible // error codes of registries
 	github.com/opencontainers/go-digest v1.0.0
 	github.com/opencontainers/image-spec v1.1.1
 	github.com/sirupsen/logrus v1.10.2 // the storage library's words, on their way to the node's log
+	github.com/ProtonMail/go-crypto v1.4.1 // for tests only: signatures
+	github.com/vbatts/tar-split v0.12.3 // for tests only: reads what image/unpack records
 	go.podman.io/image/v5 v5.41.2 // pulls, registries.conf, policy.json, credentials
 	go.podman.io/storage v1.64.2 // the store that podman, buildah and skopeo use too
 )
@@ -57,7 +60,6 @@ require (
 require (
 	cyphar.com/go-pathrs v0.2.5 // indirect
 	github.com/BurntSushi/toml v1.6.0 // indirect
-	github.com/ProtonMail/go-crypto v1.4.1 // indirect
 	github.com/VividCortex/ewma v1.2.0 // indirect
 	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
 	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
@@ -79,7 +81,6 @@ require (
 	github.com/gorilla/mux v1.8.1 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
-	github.com/klauspost/compress v1.19.1 // indirect
 	github.com/klauspost/pgzip v1.2.6 // indirect
 	github.com/mattn/go-runewidth v0.0.31 // indirect
 	github.com/mattn/go-sqlite3 v1.14.48 // indirect
@@ -100,7 +101,6 @@ require (
 	github.com/stefanberger/go-pkcs11uri v0.0.0-20230803200340-78284954bff6 // indirect
 	github.com/tchap/go-patricia/v2 v2.3.3 // indirect
 	github.com/ulikunitz/xz v0.5.16 // indirect
-	github.com/vbatts/tar-split v0.12.3 // indirect
 	github.com/vbauerster/cupwriter v0.0.4 // indirect
 	github.com/vbauerster/mpb/v8 v8.14.0 // indirect
 	github.com/vishvananda/netns v0.0.5 // indirect

@@ -15,5 +15,22 @@
 // Last, Pods are added up to each number asked for, and the memory of everything that is not a workload is added up: the
 // proportional set size, so that a page shared by n processes counts 1/n in each. What the kernel spends is not in it.
 //
+// # Pulls
+//
+// With the first argument "pull", started by the script of that name, it compares ways to get an image from the registry
+// into an empty store. The images are those of tests/images/big. In each round every one has its turn, beginning with
+// another one each time, between a sync and the removal of what it wrote, neither of which is timed:
+//
+//   - peapod: `peapod pull` with a node that runs already and has opened its empty store. Wall time is the command's, from
+//     before its start to its end. CPU time is that of the command, of the node meanwhile, and of the node's children. Peak
+//     memory is the node's (VmHWM, reset before), with the pages of the program itself, but without children.
+//   - peapod, no node yet: the same, but the command has to start the node first, which then counts from its beginning.
+//   - podman: `podman pull` with storage on the same file system, its driver overlay. Its pause process is there already.
+//     CPU time is that of all its processes; peak memory is that of the largest one.
+//   - curl | gzip | tar: all layers at a time, each into a directory of its own, in a user namespace so that owners are
+//     set. The same with igzip where it is installed; with zstd for layers compressed so. These check and record nothing.
+//
+// On ext4, what is written lies in the page cache unless the program itself syncs it; the disk's speed is not measured.
+//
 // Numbers of one run can be compared with each other, never with those of another machine, or of a busy one.
 package main

@@ -141,8 +141,8 @@ func (e *engine) version(ctx context.Context) string {
 	return first
 }
 
-// prepare makes the engine's files, pulls the images and runs the first Pods.
-func (e *engine) prepare(ctx context.Context, w *watcher, beside int) error {
+// makeHome makes the engine's directories and settings.
+func (e *engine) makeHome() error {
 	for _, dir := range []string{"", "run", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(e.home, dir), 0o700); err != nil {
 			return err
@@ -152,6 +152,14 @@ func (e *engine) prepare(ctx context.Context, w *watcher, beside int) error {
 		if err := os.WriteFile(filepath.Join(e.home, name), []byte(text), 0o600); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// prepare makes the engine's files, pulls the images and runs the first Pods.
+func (e *engine) prepare(ctx context.Context, w *watcher, beside int) error {
+	if err := e.makeHome(); err != nil {
+		return err
 	}
 	for _, image := range []string{busyboxImage, nginxImage} {
 		if err := e.run(ctx, "pull", image); err != nil {

@@ -28,14 +28,25 @@ func main() {
 		serveProber(os.Stdin, os.Stdout)
 		return
 	}
-	o, err := parse(os.Args[1:])
-	if err == nil {
-		err = run(o)
-	}
-	if err != nil {
+	if err := compare(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func compare(args []string) error {
+	if len(args) > 0 && args[0] == pullVerb {
+		o, err := parsePull(args[1:])
+		if err != nil {
+			return err
+		}
+		return comparePulls(o)
+	}
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	return run(o)
 }
 
 func parse(args []string) (o options, err error) {
@@ -62,10 +73,18 @@ func parse(args []string) (o options, err error) {
 	return o, nil
 }
 
+// limited is a context that ends after a time, or by a signal.
+func limited(limit time.Duration) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("not finished after %s (-limit)", limit))
+	ctx, ignore := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	return ctx, func() {
+		ignore()
+		cancel()
+	}
+}
+
 func run(o options) (err error) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), o.limit, fmt.Errorf("not finished after %s (-limit)", o.limit))
-	defer cancel()
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := limited(o.limit)
 	defer stop()
 	watched, err := newWatcher()
 	if err != nil {

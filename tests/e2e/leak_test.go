@@ -194,11 +194,15 @@ func (i *instance) fileLeaks() []string {
 		i.data + "/state.db": true, i.data + "/containers": true,
 		i.state + "/node.log": true, i.state + "/log": true, i.state + "/log/pods": true,
 	}
+	images := map[string]bool{i.run + "/storage": true, i.data + "/storage": true} // where the user's usual store is not for us
 	var leaks []string
 	for _, top := range []string{i.run, i.data, i.state, i.tmp} {
 		err := filepath.WalkDir(top, func(path string, _ fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) || path == top {
 				return nil
+			}
+			if images[path] {
+				return fs.SkipDir
 			}
 			if err != nil || !stays[path] {
 				leaks = append(leaks, "file: "+path)

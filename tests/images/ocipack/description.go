@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -17,8 +18,12 @@ type description struct {
 	// MergeUsr moves what packages have in /bin, /sbin and /lib* to /usr.
 	MergeUsr bool               `json:"mergeUsr"`
 	Layers   []layerDescription `json:"layers"` // the lowest first
-
-	dir string
+	// Compression of the layers: gzip (the default) or zstd.
+	Compression string `json:"compression"`
+	// From is the directory of another description, relative to this one's: its layers lie below, and what is not said here
+	// is as it is there.
+	From       string `json:"from"`
+	FromLayers int    `json:"fromLayers"` // only so many of those layers, the lowest; 0: all
 }
 
 // layerDescription says what is in a layer. Paths have no leading slash. What comes later in this list wins.
@@ -34,6 +39,8 @@ type layerDescription struct {
 	Owners      map[string][2]int `json:"owners"`      // path → uid, gid
 	Whiteouts   []string          `json:"whiteouts"`   // paths of lower layers to delete
 	Opaque      []string          `json:"opaque"`      // directories whose content in lower layers is hidden
+
+	dir string // of the description
 }
 
 func readDescription(dir string) (*description, error) {
@@ -42,11 +49,41 @@ func readDescription(dir string) (*description, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read description: %w", err)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	d := &description{dir: dir}
-	if err := decoder.Decode(d); err != nil {
+	d := &description{}
+	if err := decode(text, d); err != nil {
 		return nil, fmt.Errorf("read description %s: %w", name, err)
 	}
-	return d, nil
+	for i := range d.Layers {
+		d.Layers[i].dir = dir
+	}
+	if d.From == "" {
+		return d, nil
+	}
+	below, err := readDescription(filepath.Join(dir, d.From))
+	if err != nil {
+		return nil, err
+	}
+	return d.over(below, text)
+}
+
+// over puts a description, whose text is given too, over the one it is made from.
+func (d *description) over(below *description, text []byte) (*description, error) {
+	layers := below.Layers
+	if d.FromLayers > 0 {
+		if d.FromLayers > len(layers) {
+			return nil, fmt.Errorf("%s: wants %d layers of %s, which has %d", d.Name, d.FromLayers, d.From, len(layers))
+		}
+		layers = layers[:d.FromLayers]
+	}
+	both := *below
+	both.Layers = nil // or decode would write into the layers below
+	err := decode(text, &both)
+	both.Layers = slices.Concat(layers, d.Layers)
+	return &both, err
+}
+
+func decode(text []byte, d *description) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(d)
 }

@@ -16,7 +16,7 @@ func main() {
 	}
 }
 
-const usage = "usage: ocipack packages DIR… | pack -debs D -o OUT DIR… | push -to HOST:PORT [-ca DIR|-http] [-creds USER:PASSWORD] LAYOUT…"
+const usage = "usage: ocipack packages DIR… | pack -debs D -o OUT DIR… | push -to HOST:PORT [-ca DIR|-http] [-creds USER:PASSWORD] LAYOUT… | sizes LAYOUT…"
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
@@ -37,6 +37,8 @@ func run(args []string, out io.Writer) error {
 		flags.BoolVar(&o.http, "http", false, "the registry speaks plain HTTP")
 		flags.StringVar(&o.credentials, "creds", "", "USER:PASSWORD")
 		return parsed(flags, args[1:], func(layouts []string) error { return push(layouts, o, out) })
+	case "sizes":
+		return parsed(flags, args[1:], func(layouts []string) error { return printSizes(layouts, out) })
 	}
 	return fmt.Errorf("%s", usage)
 }

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,24 +43,6 @@ func pack(d *description, debs, to string) (digest.Digest, error) {
 	return manifest, os.Rename(scratch, to)
 }
 
-// layout is a directory with oci-layout, index.json and blobs/sha256/.
-type layout string
-
-// blob stores content and describes it.
-func (l layout) blob(mediaType string, content []byte) (imgspecv1.Descriptor, error) {
-	sum := digest.FromBytes(content)
-	file := filepath.Join(string(l), "blobs", "sha256", sum.Encoded())
-	return imgspecv1.Descriptor{MediaType: mediaType, Digest: sum, Size: int64(len(content))}, os.WriteFile(file, content, 0o644)
-}
-
-func (l layout) json(mediaType string, value any) (imgspecv1.Descriptor, error) {
-	content, err := json.Marshal(value)
-	if err != nil {
-		return imgspecv1.Descriptor{}, err
-	}
-	return l.blob(mediaType, content)
-}
-
 func writeImage(d *description, debs string, l layout) (digest.Digest, error) {
 	image := imgspecv1.Image{
 		Platform: imgspecv1.Platform{OS: "linux", Architecture: runtime.GOARCH},
@@ -80,7 +59,7 @@ func writeImage(d *description, debs string, l layout) (digest.Digest, error) {
 		if when.After(created) {
 			created = when
 		}
-		descriptor, diffID, err := l.layer(content, created)
+		descriptor, diffID, err := l.layer(content, created, d.Compression)
 		if err != nil {
 			return "", err
 		}
@@ -97,21 +76,6 @@ func writeImage(d *description, debs string, l layout) (digest.Digest, error) {
 		return "", err
 	}
 	return l.finish(d.Name, manifest)
-}
-
-// layer stores a tree as a compressed layer; the second result is the digest of the tar stream itself.
-func (l layout) layer(content tree, clamp time.Time) (imgspecv1.Descriptor, digest.Digest, error) {
-	var compressed bytes.Buffer
-	sum := digest.Canonical.Digester()
-	zip := gzip.NewWriter(&compressed)
-	if err := content.write(io.MultiWriter(zip, sum.Hash()), clamp); err != nil {
-		return imgspecv1.Descriptor{}, "", err
-	}
-	if err := zip.Close(); err != nil {
-		return imgspecv1.Descriptor{}, "", err
-	}
-	descriptor, err := l.blob(imgspecv1.MediaTypeImageLayerGzip, compressed.Bytes())
-	return descriptor, sum.Digest(), err
 }
 
 // finish writes the manifest and the files by which a layout is entered.

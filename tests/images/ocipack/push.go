@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.podman.io/image/v5/copy"
 	"go.podman.io/image/v5/docker"
 	ocilayout "go.podman.io/image/v5/oci/layout"
@@ -68,7 +66,7 @@ func (o pushOptions) system(empty string) *types.SystemContext {
 }
 
 func pushOne(dir, registry string, system *types.SystemContext, admission *signature.PolicyContext) (string, error) {
-	name, err := nameInLayout(dir)
+	name, _, err := layout(dir).manifest()
 	if err != nil {
 		return "", err
 	}
@@ -83,22 +81,4 @@ func pushOne(dir, registry string, system *types.SystemContext, admission *signa
 	}
 	_, err = copy.Image(context.Background(), admission, to, from, &copy.Options{DestinationCtx: system, SourceCtx: system})
 	return target, err
-}
-
-// nameInLayout reads the name that pack stored.
-func nameInLayout(dir string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(dir, imgspecv1.ImageIndexFile))
-	if err != nil {
-		return "", err
-	}
-	var index imgspecv1.Index
-	if err := json.Unmarshal(text, &index); err != nil {
-		return "", fmt.Errorf("%s: %w", imgspecv1.ImageIndexFile, err)
-	}
-	for _, manifest := range index.Manifests {
-		if name := manifest.Annotations[imgspecv1.AnnotationRefName]; name != "" {
-			return name, nil
-		}
-	}
-	return "", fmt.Errorf("%s names no image", imgspecv1.ImageIndexFile)
 }

@@ -41,7 +41,7 @@ func build(d *description, l layerDescription, debs string) (t tree, when time.T
 		t.remove(pattern)
 	}
 	if l.Files != "" {
-		if err := t.addDirectory(filepath.Join(d.dir, l.Files)); err != nil {
+		if err := t.addDirectory(filepath.Join(l.dir, l.Files)); err != nil {
 			return t, when, err
 		}
 	}
