@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"strings"
 
 	"go.podman.io/image/v5/pkg/compression"
 )
@@ -110,25 +109,9 @@ func (s *Store) spool(ctx context.Context, r io.Reader) (_ *archiveFile, err err
 	}
 	// A decompressor checks its sums at the end, which is after the end of the tar.
 	if n, err := io.Copy(io.Discard, io.LimitReader(from, 1<<20)); err != nil || n == 1<<20 {
-		return nil, archiveError(ctx, cmp.Or(err, errors.New("something follows the archive's end")))
+		return nil, archiveError(ctx, cmp.Or(err, refusef("something follows the archive's end")))
 	}
 	return &archiveFile{path: f.Name(), kind: kind}, nil
-}
-
-// archiveError says what an error of reading means for the archive.
-func archiveError(ctx context.Context, err error) error {
-	var disk *diskError
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &disk):
-		return disk
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the archive is cut off")
-	case errors.Is(err, tar.ErrHeader):
-		return errors.New("it is no image archive: neither a tar file nor a compressed one")
-	}
-	return fmt.Errorf("read the archive: %w", err)
 }
 
 // survey reads a tar file to its end and says what it is. Whatever is in it is only looked at, by name: a file manifest.json
@@ -140,7 +123,7 @@ func survey(r io.Reader) (archiveKind, error) {
 	for n := 0; ; n++ {
 		header, err := entries.Next()
 		if err == io.EOF && n == 0 {
-			return noArchive, errors.New("it is no image archive: it is empty")
+			return noArchive, refusal("it is no image archive: it is empty")
 		}
 		if err == io.EOF {
 			break
@@ -149,7 +132,7 @@ func survey(r io.Reader) (archiveKind, error) {
 			return noArchive, err
 		}
 		if n == maxEntries {
-			return noArchive, fmt.Errorf("it is no image archive: more than %d files", maxEntries)
+			return noArchive, refusef("it is no image archive: more than %d files", maxEntries)
 		}
 		switch path.Clean(header.Name) {
 		case "manifest.json":
@@ -166,66 +149,7 @@ func survey(r io.Reader) (archiveKind, error) {
 	case oci:
 		return ociArchive, nil
 	case legacy:
-		return noArchive, errors.New("it was saved by a docker older than 1.10, which cannot be read; load it into a newer one and save it again")
+		return noArchive, refusal("it was saved by a docker older than 1.10, which cannot be read; load it into a newer one and save it again")
 	}
-	return noArchive, errors.New("it is no image archive: it has neither manifest.json (docker-archive) nor index.json (oci-archive)")
+	return noArchive, refusal("it is no image archive: it has neither manifest.json (docker-archive) nor index.json (oci-archive)")
 }
-
-// tally counts what has been read.
-type tally struct {
-	r io.Reader
-	n int64
-}
-
-func (c *tally) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
-// withContext ends reading with a context.
-type withContext struct {
-	ctx context.Context //nolint:containedctx // a Reader has no other way
-	r   io.Reader
-}
-
-func (c *withContext) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-// bounded ends what expands beyond all measure.
-type bounded struct {
-	r          io.Reader
-	compressed *tally
-	n          int64
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	b.n += int64(n)
-	if b.n > freeExpansion && b.n/expansion > b.compressed.n {
-		return n, fmt.Errorf("its %d bytes expand to more than %d times as many: no image does", b.compressed.n, expansion)
-	}
-	return n, err
-}
-
-// diskWriter tells errors of our own disk from those of the archive.
-type diskWriter struct{ f *os.File }
-
-func (d *diskWriter) Write(p []byte) (int, error) {
-	n, err := d.f.Write(p)
-	if err != nil {
-		err = &diskError{err}
-	}
-	return n, err
-}
-
-type diskError struct{ err error }
-
-func (d *diskError) Error() string {
-	return "write a scratch file: " + strings.TrimSpace(d.err.Error())
-}
-func (d *diskError) Unwrap() error { return d.err }

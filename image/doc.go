@@ -67,5 +67,5 @@
 // # Not promised
 //
 // Nothing here counts who uses a layer. An image may be removed, by Remove or by podman, while its directories are
-// mounted; the mount then loses files. Whoever runs containers asks before it removes.
+// mounted; the mount then loses files. Whoever runs containers stands guard over Remove and Prune (Guard).
 package image

@@ -93,7 +93,7 @@ func parseTime(value string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("want a duration like 24h, or a time like 2006-01-02T15:04:05Z")
 }
 
-// Select lists the images that a filter admits, in the order of List.
+// Select lists the images that a filter admits, in the order of List. Asked by reference, they come with the matching names only.
 func (s *Store) Select(f Filter) ([]Image, error) {
 	var earliest, latest time.Time
 	for _, ref := range f.before {
@@ -118,11 +118,23 @@ func (s *Store) Select(f Filter) ([]Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(list, func(image Image) bool {
+	list = slices.DeleteFunc(list, func(image Image) bool {
 		return !f.admits(&image) ||
 			len(f.before) > 0 && !image.Created.Before(latest) ||
 			len(f.since) > 0 && !image.Created.After(earliest)
-	}), nil
+	})
+	for i := range list {
+		list[i].Names = f.matchingNames(list[i].Names)
+	}
+	return list, nil
+}
+
+// matchingNames leaves out the names that were not asked for. What it gets is shared and stays as it is.
+func (f *Filter) matchingNames(names []string) []string {
+	if len(f.references) == 0 {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !f.matchesName(name) })
 }
 
 // admits asks all but before and since.

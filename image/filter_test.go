@@ -72,7 +72,7 @@ func TestSelect(t *testing.T) {
 	for words, want := range map[string]string{
 		"":             "localhost/app:1 localhost/newer:latest localhost/other:latest",
 		"before=newer": "localhost/app:1 localhost/other:latest", "since=app:1": "localhost/newer:latest", "since=newer": "", "before=app:1": "",
-		"label=new": "localhost/newer:latest", "reference=app": "localhost/app:1",
+		"label=new": "localhost/newer:latest", "reference=app": "localhost/app:1", "reference=app:2": "localhost/app:2",
 	} {
 		f, err := ParseFilter(strings.Fields(words), ListFilters, time.Now())
 		if err != nil {

@@ -102,7 +102,7 @@ func TestLoginWithoutRuntimeDirectory(t *testing.T) {
 func TestLoginKey(t *testing.T) {
 	for in, want := range map[string]string{
 		"docker.io": "docker.io", "index.docker.io": "docker.io", "https://index.docker.io/v1/": "docker.io", "http://a.example:5000/": "a.example:5000",
-		"a.example/team": "a.example/team", "localhost": "localhost", "127.0.0.1:5000": "127.0.0.1:5000", "[::1]:5000": "[::1]:5000",
+		"a.example/team": "a.example/team", "localhost": "localhost", "127.0.0.1:5000": "127.0.0.1:5000",
 		"": "", "a.example/app:1": "", "a.example/@x": "", "A B": "", "ftp://x": "", "a.example//b": "",
 	} {
 		got, err := loginKey(in)

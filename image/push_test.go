@@ -45,9 +45,6 @@ func TestPush(t *testing.T) {
 	if pushed, err = s.Push(t.Context(), target, "", user); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Remove(target, RemoveOptions{}); err != nil {
-		t.Fatal(err)
-	}
 	checkPushed(t, s, target, pushed, PullOptions{Username: private.user, Password: private.password})
 }
 
@@ -62,13 +59,19 @@ func trust(t *testing.T, r *registry) {
 	writeConfig(t, filepath.Join(dir, "ca.crt"), string(ca))
 }
 
-// checkPushed pulls what has been pushed.
+// checkPushed pulls what has been pushed: while its layers are here, which were compressed anew, and when nothing is.
 func checkPushed(t *testing.T, s *Store, name string, pushed *Pushed, o PullOptions) {
 	t.Helper()
-	image, err := s.Pull(t.Context(), name, o)
-	if err != nil || image.ID != appID(t) || image.Digest != pushed.Digest {
-		t.Errorf("pulled %+v, %v; want %+v", image, err, pushed)
+	if image, err := s.Pull(t.Context(), name, o); err != nil || image.ID != appID(t) {
+		t.Errorf("pulled %+v, %v", image, err)
 	}
+	removeAllImages(t, s)
+	image, err := s.Pull(t.Context(), repositoryOfFull(name)+"@"+pushed.Digest.String(), o)
+	if err != nil || image.ID != appID(t) || image.Digest != pushed.Digest {
+		t.Errorf("pulled by digest %+v, %v; want %+v", image, err, pushed)
+	}
+	removeAllImages(t, s)
+	loadTwo(t, s)
 }
 
 func TestPushErrors(t *testing.T) {

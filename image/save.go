@@ -1,38 +1,20 @@
 package image
 
 import (
-	"archive/tar"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 
-	"github.com/opencontainers/go-digest"
-	"go.podman.io/image/v5/copy"
 	"go.podman.io/image/v5/directory"
 	dockerarchive "go.podman.io/image/v5/docker/archive"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/oci/layout"
-	"go.podman.io/image/v5/signature"
-	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
 )
-
-// outgoing is an image on its way out of the store. The name is nil if it was chosen by its id.
-type outgoing struct {
-	*Image
-	name reference.Named
-}
-
-// tagged is the name if it has a tag, else nil.
-func (o outgoing) tagged() reference.NamedTagged {
-	tagged, _ := o.name.(reference.NamedTagged)
-	return tagged
-}
 
 // Save writes images into one archive: DockerArchive, or OCIArchive with the layers compressed. Signatures stay behind: both
 // forms rewrite what they sign. What is written before an error is useless.
@@ -96,90 +78,6 @@ func toDirectory(format, dir string, name reference.Named) (types.ImageReference
 	return layout.NewReference(dir, name.String())
 }
 
-// replaceDirectory has write fill a directory beside the one wanted, which takes its place at the end: rename(2) replaces an
-// empty directory and no other.
-func replaceDirectory(dir string, write func(temporary string) error) (err error) {
-	dir = filepath.Clean(dir)
-	entries, err := os.ReadDir(dir)
-	if len(entries) > 0 {
-		return errors.New("it exists and is not empty")
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return plainPathError(err)
-	}
-	temporary, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".")
-	if err != nil {
-		return plainPathError(err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(temporary))
-		}
-	}()
-	if err := write(temporary); err != nil {
-		return err
-	}
-	if err := os.Chmod(temporary, 0o755); err != nil { //nolint:gosec // as mkdir(1) makes them
-		return plainPathError(err)
-	}
-	return os.Rename(temporary, dir)
-}
-
-// choose finds images. Each keeps the name that it was chosen by.
-func (s *Store) choose(refs []string) ([]outgoing, error) {
-	if len(refs) == 0 {
-		return nil, errors.New("name an image")
-	}
-	var images []outgoing
-	for _, ref := range refs {
-		record, name, err := s.find(ref)
-		if err != nil {
-			return nil, err
-		}
-		one := outgoing{}
-		if one.Image, err = s.load(record); err != nil {
-			return nil, err
-		}
-		if name != "" {
-			if one.name, err = ParseReference(name); err != nil {
-				return nil, err
-			}
-		}
-		images = append(images, one)
-	}
-	return images, nil
-}
-
-// copyOut copies an image from the store to elsewhere and returns the digest and the size of its manifest there. The policy
-// is not asked: it was when the image came.
-func (s *Store) copyOut(ctx context.Context, one outgoing, to types.ImageReference, system *types.SystemContext, report func(Progress)) (
-	sum digest.Digest, size int, err error,
-) {
-	from, err := istorage.Transport.NewStoreReference(s.storage, nil, one.ID)
-	if err != nil {
-		return "", 0, err
-	}
-	admission, err := signature.NewPolicyContext(&signature.Policy{Default: signature.PolicyRequirements{signature.NewPRInsecureAcceptAnything()}})
-	if err != nil {
-		return "", 0, err
-	}
-	defer func() { err = errors.Join(err, admission.Destroy()) }()
-	if report == nil {
-		report = func(Progress) {}
-	}
-	progress, drained := reportAll(report)
-	manifest, err := copy.Image(ctx, admission, to, from, &copy.Options{
-		SourceCtx: s.system, DestinationCtx: system, RemoveSignatures: true,
-		Progress: progress, ProgressInterval: progressInterval,
-	})
-	close(progress)
-	<-drained
-	if ctx.Err() != nil {
-		return "", 0, ctx.Err()
-	}
-	return digest.FromBytes(manifest), len(manifest), err
-}
-
 // saveDocker streams a docker-archive: the library writes into a pipe.
 func (s *Store) saveDocker(ctx context.Context, images []outgoing, w io.Writer, report func(Progress)) (err error) {
 	r, pipe, err := os.Pipe()
@@ -195,9 +93,9 @@ func (s *Store) saveDocker(ctx context.Context, images []outgoing, w io.Writer, 
 	archive, err := dockerarchive.NewWriter(s.system, fmt.Sprintf("/proc/self/fd/%d", pipe.Fd()))
 	err = errors.Join(err, pipe.Close())
 	if archive != nil {
-		for _, one := range images {
+		for _, names := range byID(images) {
 			if err == nil {
-				err = s.addToDocker(ctx, archive, one, report)
+				err = s.addToDocker(ctx, archive, names, report)
 			}
 		}
 		err = errors.Join(err, archive.Close())
@@ -205,12 +103,38 @@ func (s *Store) saveDocker(ctx context.Context, images []outgoing, w io.Writer, 
 	return cmp.Or(<-copied, err) // that the reader is gone is the cause of what follows
 }
 
-func (s *Store) addToDocker(ctx context.Context, archive *dockerarchive.Writer, one outgoing, report func(Progress)) error {
-	to, err := archive.NewReference(one.tagged())
+// byID puts together what is one image by several names: the library cannot add it twice.
+func byID(images []outgoing) [][]outgoing {
+	var groups [][]outgoing
+	for _, one := range images {
+		i := slices.IndexFunc(groups, func(group []outgoing) bool { return group[0].ID == one.ID })
+		if i < 0 {
+			groups = append(groups, []outgoing{one})
+		} else {
+			groups[i] = append(groups[i], one)
+		}
+	}
+	return groups
+}
+
+// addToDocker adds one image with its names.
+func (s *Store) addToDocker(ctx context.Context, archive *dockerarchive.Writer, names []outgoing, report func(Progress)) error {
+	var tags []reference.NamedTagged
+	for _, one := range names {
+		if tagged := one.tagged(); tagged != nil {
+			tags = append(tags, tagged)
+		}
+	}
+	system := *s.system
+	var first reference.NamedTagged
+	if len(tags) > 0 {
+		first, system.DockerArchiveAdditionalTags = tags[0], tags[1:]
+	}
+	to, err := archive.NewReference(first)
 	if err != nil {
 		return err
 	}
-	_, _, err = s.copyOut(ctx, one, to, s.system, report)
+	_, _, err = s.copyOut(ctx, names[0], to, &system, report)
 	return err
 }
 
@@ -231,47 +155,4 @@ func (s *Store) saveOCI(ctx context.Context, images []outgoing, w io.Writer, rep
 		}
 	}
 	return packDirectory(ctx, dir, w)
-}
-
-// packDirectory writes a directory's files as a tar file, in the order of their names and without times and owners: equal
-// images give equal archives.
-func packDirectory(ctx context.Context, dir string, w io.Writer) error {
-	archive := tar.NewWriter(w)
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			return archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: 0o755})
-		}
-		return packFile(archive, name, path)
-	})
-	if err != nil {
-		return err
-	}
-	return archive.Close()
-}
-
-func packFile(archive *tar.Writer, name, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: info.Size()}); err != nil {
-		return err
-	}
-	_, err = io.Copy(archive, f)
-	return err
 }

@@ -220,3 +220,41 @@ func requireTool(t *testing.T, name string) {
 	}
 	t.Skip(name + " is not installed")
 }
+
+// podman loads our archives, into a store of its own.
+func TestSavedReadByPodman(t *testing.T) {
+	requireTool(t, "podman")
+	if !inNamespace(t) {
+		return
+	}
+	if os.Getenv(insideVariable) == "single" {
+		t.Skip("podman's vfs driver needs subordinate ids")
+	}
+	s := openStore(t)
+	loadTwo(t, s)
+	dir := t.TempDir()
+	podman := func(args ...string) string {
+		t.Helper()
+		own := []string{"--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp", "--events-backend", "file", "--storage-driver", "vfs"}
+		out, err := exec.Command("podman", append(own, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("podman %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	for _, format := range []string{DockerArchive, OCIArchive} {
+		var archive bytes.Buffer
+		if err := s.Save(t.Context(), []string{"app:1"}, format, &archive, nil); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, format)
+		writeFile(t, file, archive.String())
+		if out := podman("load", "-q", "-i", file); !strings.Contains(out, "Loaded image: localhost/app:1") {
+			t.Errorf("%s: %s", format, out)
+		}
+		if out := podman("images", "-q", "--no-trunc"); !strings.Contains(out, appID(t)) {
+			t.Errorf("%s: %s", format, out)
+		}
+		podman("rmi", "-af")
+	}
+}

@@ -201,7 +201,7 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
-// TestAssembly wants assembly, of all architectures, in one place only.
+// TestAssembly wants assembly, of all architectures, in one place only; what just calculates may have its own.
 func TestAssembly(t *testing.T) {
 	var found []string
 	err := filepath.WalkDir("..", func(path string, _ os.DirEntry, err error) error {
@@ -217,7 +217,9 @@ func TestAssembly(t *testing.T) {
 		t.Error("there is no assembly at all: this test looks in the wrong place")
 	}
 	for _, path := range found {
-		if filepath.Dir(path) != filepath.Join("..", "rootless", "plan") {
+		switch filepath.ToSlash(filepath.Dir(path)) {
+		case "../rootless/plan", "../image/crc64":
+		default:
 			t.Errorf("%s: assembly belongs in rootless/plan", path)
 		}
 	}

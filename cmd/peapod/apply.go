@@ -21,8 +21,8 @@ func newApply(a *app) *cobra.Command {
 	var o applyOptions
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE…",
-		Short: "Create Pods from manifests, or change them to what the manifests say",
-		Long: `Create the Pods that manifests (YAML or JSON) describe, or change those that exist to what the manifests say.
+		Short: "Create Pods and Secrets from manifests, or change them to what the manifests say",
+		Long: `Create the Pods and Secrets that manifests (YAML or JSON) describe, or change those that exist to what the manifests say.
 
 All documents of all files are checked before anything is sent: a mistake anywhere changes nothing.
 A field that is valid but has no effect on one machine is named in a warning.`,
@@ -87,9 +87,10 @@ func (a *app) apply(ctx context.Context, cmd *cobra.Command, o *applyOptions) er
 	return errors.Join(failed...)
 }
 
-func (a *app) applyOne(ctx context.Context, c *client.Client, o *kube.Object, options *applyOptions, print objectPrinter) error {
+func (a *app) applyOne(ctx context.Context, c *client.Client, e *kube.Entry, options *applyOptions, print objectPrinter) error {
 	dryRun := options.dryRun == "server"
-	applied, err := c.Apply(ctx, o.Pod.Namespace, o.Pod.Name, o.Raw, dryRun)
+	ref := refOf(e.Object)
+	applied, err := c.Apply(ctx, ref.request(), e.Raw, dryRun)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (a *app) applyOne(ctx context.Context, c *client.Client, o *kube.Object, op
 		fmt.Fprintln(a.err, "Warning:", warning)
 	}
 	if print != nil {
-		object, err := decodeObject(applied.Pod)
+		object, err := decodeObject(applied.Object)
 		if err != nil {
 			return err
 		}
@@ -107,6 +108,6 @@ func (a *app) applyOne(ctx context.Context, c *client.Client, o *kube.Object, op
 	if dryRun {
 		suffix = " (server dry run)"
 	}
-	fmt.Fprintf(a.out, "pod/%s %s%s\n", o.Pod.Name, applied.Outcome, suffix)
+	fmt.Fprintf(a.out, "%s/%s %s%s\n", ref.kind.singular, ref.name, applied.Outcome, suffix)
 	return nil
 }

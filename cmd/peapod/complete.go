@@ -2,9 +2,10 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/peapod/peapod/rootless/api/client"
 )
@@ -13,19 +14,20 @@ import (
 
 const noFiles = cobra.ShellCompDirectiveNoFileComp
 
-// completeTargets completes TYPE, then names of Pods, or pod/NAME.
+// completeTargets completes TYPE, then names of that type, or pod/NAME.
 func (a *app) completeTargets(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
-		if k, err := findKind(args[0]); err != nil || k.resource != pods.resource {
+		k, err := findKind(args[0])
+		if err != nil || !k.applied {
 			return nil, noFiles
 		}
-		return without(a.podNames(cmd), args[1:]), noFiles
+		return without(a.names(cmd, k), args[1:]), noFiles
 	}
 	var words []string
 	for _, k := range kinds {
 		words = append(words, k.resource)
 	}
-	for _, name := range a.podNames(cmd) {
+	for _, name := range a.names(cmd, pods) {
 		words = append(words, "pod/"+name)
 	}
 	return words, noFiles
@@ -36,7 +38,7 @@ func (a *app) completePod(cmd *cobra.Command, args []string, _ string) ([]string
 	if len(args) > 0 {
 		return nil, noFiles
 	}
-	return a.podNames(cmd), noFiles
+	return a.names(cmd, pods), noFiles
 }
 
 // completeContainer completes -c from the Pod that the line names.
@@ -56,18 +58,53 @@ func (a *app) completeContainer(cmd *cobra.Command, args []string, _ string) ([]
 	return pod.all(), noFiles
 }
 
-func (a *app) podNames(cmd *cobra.Command) []string {
+func (a *app) names(cmd *cobra.Command, k kind) []string {
 	c, err := a.connectRunning()
 	if err != nil {
 		return nil
 	}
-	var list corev1.PodList
-	if c.Get(cmd.Context(), client.Request{Resource: "pods", Namespace: a.namespace}, &list) != nil {
+	var list metav1.PartialObjectMetadataList
+	if c.Get(cmd.Context(), client.Request{Resource: k.resource, Namespace: a.namespace}, &list) != nil {
 		return nil
 	}
 	var names []string
 	for i := range list.Items {
 		names = append(names, list.Items[i].Name)
+	}
+	return names
+}
+
+// completeImages completes up to limit names of images, any number if it is negative.
+func (a *app) completeImages(limit int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if limit >= 0 && len(args) >= limit {
+			return nil, noFiles
+		}
+		return without(a.imageNames(cmd), args), noFiles
+	}
+}
+
+// imageNames are the names of all images, those that can be shortened in both forms.
+func (a *app) imageNames(cmd *cobra.Command) []string {
+	c, err := a.connectRunning()
+	if err != nil {
+		return nil
+	}
+	images, err := c.Images(cmd.Context())
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for i := range images {
+		for _, name := range images[i].Names {
+			names = append(names, name)
+			for _, prefix := range []string{"docker.io/library/", "docker.io/", "localhost/"} {
+				if short, ok := strings.CutPrefix(name, prefix); ok {
+					names = append(names, short)
+					break
+				}
+			}
+		}
 	}
 	return names
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/peapod/peapod/rootless/api/client"
 )
@@ -26,16 +26,13 @@ type deleteOptions struct {
 	selector       string
 }
 
-// podRef names a Pod to delete.
-type podRef struct{ namespace, name string }
-
 func newDelete(a *app) *cobra.Command {
 	var o deleteOptions
 	cmd := &cobra.Command{
-		Use:   "delete (-f FILE… | pod NAME… | pod/NAME… | pods --all | pods -l SELECTOR)",
-		Short: "End Pods and remove them",
+		Use:   "delete (-f FILE… | TYPE NAME… | TYPE/NAME… | TYPE --all | TYPE -l SELECTOR)",
+		Short: "End Pods and remove them, or remove Secrets",
 		Long: `End Pods and remove them: hooks run, processes get their stop signal and, after the grace period, SIGKILL.
-The command returns when the Pods are gone.`,
+The command returns when the Pods are gone. A Secret is simply removed; who uses it already keeps what it has got.`,
 		Example: `  # What a file describes
   peapod delete -f pod.yaml
 
@@ -60,8 +57,8 @@ The command returns when the Pods are gone.`,
 	flags.BoolVar(&o.wait, "wait", true, "return when the Pods are gone")
 	flags.DurationVar(&o.timeout, "timeout", 0, "wait no longer than this; 0 for as long as it takes")
 	flags.BoolVar(&o.ignoreNotFound, "ignore-not-found", false, "no error for what does not exist")
-	flags.BoolVar(&o.all, "all", false, "all Pods of the namespace")
-	flags.StringVarP(&o.selector, "selector", "l", "", "Pods with these labels")
+	flags.BoolVar(&o.all, "all", false, "all of the type in the namespace")
+	flags.StringVarP(&o.selector, "selector", "l", "", "those with these labels")
 	return cmd
 }
 
@@ -104,7 +101,7 @@ func (a *app) delete(ctx context.Context, cmd *cobra.Command, args []string, o *
 	if err != nil {
 		return err
 	}
-	refs, err := a.podsToDelete(ctx, cmd, c, args, o)
+	refs, err := a.toDelete(ctx, cmd, c, args, o)
 	if err != nil {
 		return err
 	}
@@ -112,13 +109,13 @@ func (a *app) delete(ctx context.Context, cmd *cobra.Command, args []string, o *
 		fmt.Fprintln(a.err, "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated.")
 	}
 	var failed []error
-	var deleted []*corev1.Pod
+	var deleted []deletion
 	for _, ref := range refs {
-		pod, err := a.deleteOne(ctx, c, ref, o)
+		object, err := a.deleteOne(ctx, c, ref, o)
 		if err != nil {
 			failed = append(failed, err)
-		} else if pod != nil {
-			deleted = append(deleted, pod)
+		} else if object != nil {
+			deleted = append(deleted, deletion{ref, object.UID})
 		}
 	}
 	if o.wait {
@@ -130,13 +127,13 @@ func (a *app) delete(ctx context.Context, cmd *cobra.Command, args []string, o *
 	return errors.Join(failed...)
 }
 
-// podsToDelete are the Pods that files, names or a selection mean.
-func (a *app) podsToDelete(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string, o *deleteOptions) ([]podRef, error) {
-	var refs []podRef
+// toDelete are the objects that files, names or a selection mean.
+func (a *app) toDelete(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string, o *deleteOptions) ([]objectRef, error) {
+	var refs []objectRef
 	if len(o.files) > 0 {
-		objects, err := a.manifests(&o.manifestFlags)
-		for _, object := range objects {
-			refs = append(refs, podRef{object.Pod.Namespace, object.Pod.Name})
+		entries, err := a.manifests(&o.manifestFlags)
+		for i := range entries {
+			refs = append(refs, refOf(entries[i].Object))
 		}
 		return refs, err
 	}
@@ -145,10 +142,10 @@ func (a *app) podsToDelete(ctx context.Context, cmd *cobra.Command, c *client.Cl
 		return nil, err
 	}
 	for _, t := range targets {
-		if t.kind.resource != pods.resource {
+		if !t.kind.applied {
 			return nil, fmt.Errorf("%s cannot be deleted", t.kind.resource)
 		}
-		refs = append(refs, podRef{a.namespace, t.name})
+		refs = append(refs, objectRef{t.kind, a.namespace, t.name})
 	}
 	many := o.all || o.selector != ""
 	switch named := targets[0].name != ""; {
@@ -157,28 +154,28 @@ func (a *app) podsToDelete(ctx context.Context, cmd *cobra.Command, c *client.Cl
 	case !named && !many:
 		return nil, usagef(cmd, "resource(s) were provided, but no name was specified")
 	case many:
-		return a.selectedPods(ctx, c, o.selector)
+		return a.selected(ctx, c, targets[0].kind, o.selector)
 	}
 	return refs, nil
 }
 
-func (a *app) selectedPods(ctx context.Context, c *client.Client, selector string) ([]podRef, error) {
-	var list corev1.PodList
-	err := c.Get(ctx, client.Request{Resource: "pods", Namespace: a.namespace, LabelSelector: selector}, &list)
-	var refs []podRef
+func (a *app) selected(ctx context.Context, c *client.Client, k kind, selector string) ([]objectRef, error) {
+	var list metav1.PartialObjectMetadataList
+	err := c.Get(ctx, client.Request{Resource: k.resource, Namespace: a.namespace, LabelSelector: selector}, &list)
+	var refs []objectRef
 	for i := range list.Items {
-		refs = append(refs, podRef{list.Items[i].Namespace, list.Items[i].Name})
+		refs = append(refs, objectRef{k, list.Items[i].Namespace, list.Items[i].Name})
 	}
 	return refs, err
 }
 
-// deleteOne returns nil for a Pod that may be missing and is.
-func (a *app) deleteOne(ctx context.Context, c *client.Client, ref podRef, o *deleteOptions) (*corev1.Pod, error) {
+// deleteOne returns nil for an object that may be missing and is.
+func (a *app) deleteOne(ctx context.Context, c *client.Client, ref objectRef, o *deleteOptions) (*metav1.PartialObjectMetadata, error) {
 	var options metav1.DeleteOptions
 	if o.gracePeriod >= 0 {
 		options.GracePeriodSeconds = &o.gracePeriod
 	}
-	pod, err := c.Delete(ctx, ref.namespace, ref.name, options)
+	object, err := c.Delete(ctx, ref.request(), options)
 	if apierrors.IsNotFound(err) && o.ignoreNotFound {
 		return nil, nil
 	}
@@ -189,30 +186,36 @@ func (a *app) deleteOne(ctx context.Context, c *client.Client, ref podRef, o *de
 	if o.force {
 		how = "force deleted"
 	}
-	fmt.Fprintf(a.out, "pod %q %s\n", ref.name, how)
-	return pod, nil
+	fmt.Fprintf(a.out, "%s %q %s\n", ref.kind.singular, ref.name, how)
+	return object, nil
 }
 
-func waitAllGone(ctx context.Context, c *client.Client, pods []*corev1.Pod, timeout time.Duration) error {
+// deletion is an object whose deletion was asked for.
+type deletion struct {
+	objectRef
+	uid types.UID
+}
+
+func waitAllGone(ctx context.Context, c *client.Client, deleted []deletion, timeout time.Duration) error {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
 	var failed []error
-	for _, pod := range pods {
-		failed = append(failed, waitGone(ctx, c, pod))
+	for _, d := range deleted {
+		failed = append(failed, waitGone(ctx, c, d))
 	}
 	return errors.Join(failed...)
 }
 
-// waitGone returns when the Pod is not there any more; one of the same name with another uid is not it. The watch may end
+// waitGone returns when the object is not there any more; one of the same name with another uid is not it. The watch may end
 // early, with the node: then it starts over.
-func waitGone(ctx context.Context, c *client.Client, pod *corev1.Pod) error {
+func waitGone(ctx context.Context, c *client.Client, d deletion) error {
 	for {
-		gone, err := watchGone(ctx, c, pod)
+		gone, err := watchGone(ctx, c, d)
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return fmt.Errorf("timed out waiting for the condition on pods/%s", pod.Name)
+			return fmt.Errorf("timed out waiting for the condition on %s/%s", d.kind.resource, d.name)
 		}
 		if err != nil || gone {
 			return err
@@ -220,20 +223,19 @@ func waitGone(ctx context.Context, c *client.Client, pod *corev1.Pod) error {
 	}
 }
 
-func watchGone(ctx context.Context, c *client.Client, pod *corev1.Pod) (gone bool, err error) {
+func watchGone(ctx context.Context, c *client.Client, d deletion) (gone bool, err error) {
 	var now metav1.PartialObjectMetadata
-	one := client.Request{Resource: "pods", Namespace: pod.Namespace, Name: pod.Name}
-	if err := c.Get(ctx, one, &now); err != nil {
+	if err := c.Get(ctx, d.request(), &now); err != nil {
 		if apierrors.IsNotFound(err) {
 			return true, nil
 		}
 		return false, err
 	}
-	if now.UID != pod.UID {
+	if now.UID != d.uid {
 		return true, nil
 	}
 	stream, err := c.Watch(ctx, client.Request{
-		Resource: "pods", Namespace: pod.Namespace, FieldSelector: "metadata.name=" + pod.Name, ResourceVersion: now.ResourceVersion,
+		Resource: d.kind.resource, Namespace: d.namespace, FieldSelector: "metadata.name=" + d.name, ResourceVersion: now.ResourceVersion,
 	})
 	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return false, nil
@@ -247,7 +249,7 @@ func watchGone(ctx context.Context, c *client.Client, pod *corev1.Pod) (gone boo
 		if err != nil {
 			return false, nil // whatever ended it, a Get tells how things are
 		}
-		if kind == "DELETED" || now.UID != pod.UID {
+		if kind == "DELETED" || now.UID != d.uid {
 			return true, nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,9 +17,10 @@ func newDescribe(a *app) *cobra.Command {
 	var selector string
 	var allNamespaces bool
 	cmd := &cobra.Command{
-		Use:   "describe (pod [NAME…] | pod/NAME…)",
-		Short: "Tell all about Pods, with what happened to them",
-		Long:  "Print a Pod's fields, the state of its containers and its events, for people to read.",
+		Use:   "describe (TYPE [NAME…] | TYPE/NAME…)",
+		Short: "Tell all about Pods, with what happened to them, or about Secrets",
+		Long: `Print a Pod's fields, the state of its containers and its events, for people to read.
+Of a Secret's data it tells the names and sizes only.`,
 		Example: `  # Why does it not start?
   peapod describe pod demo
 
@@ -33,7 +35,7 @@ func newDescribe(a *app) *cobra.Command {
 			return a.describe(cmd.Context(), targets, &getOptions{selector: selector, allNamespaces: allNamespaces})
 		},
 	}
-	cmd.Flags().StringVarP(&selector, "selector", "l", "", "only Pods with these labels")
+	cmd.Flags().StringVarP(&selector, "selector", "l", "", "only those with these labels")
 	cmd.Flags().BoolVarP(&allNamespaces, "all-namespaces", "A", false, "of every namespace")
 	return cmd
 }
@@ -46,44 +48,67 @@ func (a *app) describe(ctx context.Context, targets []target, o *getOptions) err
 	var failed []error
 	printed := 0
 	for _, t := range targets {
-		if t.kind.resource != pods.resource {
-			return fmt.Errorf("describe knows only pods, not %s", t.kind.resource)
-		}
-		found, err := a.podsOf(ctx, c, t, o)
+		descriptions, err := a.descriptions(ctx, c, t, o)
 		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		for i := range found {
-			events, err := podEvents(ctx, c, &found[i])
-			if err != nil {
-				return err
-			}
+		for _, print := range descriptions {
 			if printed++; printed > 1 {
 				fmt.Fprint(a.out, "\n\n")
 			}
-			if err := describePod(a.out, &found[i], events, time.Now()); err != nil {
+			if err := print(a.out); err != nil {
 				return err
 			}
 		}
 	}
 	if printed == 0 && len(failed) == 0 {
-		a.noneFound(pods, o.allNamespaces)
+		a.noneFound(targets[0].kind, o.allNamespaces)
 	}
 	return errors.Join(failed...)
 }
 
-// podsOf reads the Pod or the Pods that a target means.
-func (a *app) podsOf(ctx context.Context, c *client.Client, t target, o *getOptions) ([]corev1.Pod, error) {
-	if t.name != "" {
-		var pod corev1.Pod
-		if err := c.Get(ctx, a.request(t, o, false), &pod); err != nil {
+// description prints what there is to say of one object.
+type description func(io.Writer) error
+
+// descriptions are those of the object or the objects that a target means.
+func (a *app) descriptions(ctx context.Context, c *client.Client, t target, o *getOptions) (all []description, err error) {
+	r := a.request(t, o, false)
+	switch t.kind.resource {
+	case "pods":
+		pods, err := read[corev1.Pod](ctx, c, r)
+		if err != nil {
 			return nil, err
 		}
-		return []corev1.Pod{pod}, nil
+		for i := range pods {
+			events, err := podEvents(ctx, c, &pods[i])
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, func(w io.Writer) error { return describePod(w, &pods[i], events, time.Now()) })
+		}
+		return all, nil
+	case "secrets":
+		secrets, err := read[corev1.Secret](ctx, c, r)
+		for i := range secrets {
+			all = append(all, func(w io.Writer) error { return describeSecret(w, &secrets[i]) })
+		}
+		return all, err
 	}
-	var list corev1.PodList
-	err := c.Get(ctx, a.request(t, o, false), &list)
+	return nil, fmt.Errorf("describe knows only pods and secrets, not %s", t.kind.resource)
+}
+
+// read returns the object or the objects that r means.
+func read[T any](ctx context.Context, c *client.Client, r client.Request) ([]T, error) {
+	if r.Name != "" {
+		var one T
+		if err := c.Get(ctx, r, &one); err != nil {
+			return nil, err
+		}
+		return []T{one}, nil
+	}
+	var list struct{ Items []T }
+	err := c.Get(ctx, r, &list)
 	return list.Items, err
 }
 

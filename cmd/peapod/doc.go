@@ -3,7 +3,7 @@
 //
 // # Rules for what is printed
 //
-// Texts and layouts are kubectl's, those of ps, images and inspect docker's, so that eyes and scripts find what they know.
+// Texts and layouts are kubectl's, those of ps, inspect and all about images docker's, so that eyes and scripts find what they know.
 // Results go to standard output; warnings, progress, "No resources found" and errors to standard error. An error is one line that
 // begins with "error:" (or "Error from server (Reason):" where the node refused, as kubectl says it); a line "hint:" tells the way out
 // where there is one. Escape sequences are written to terminals only, and only by the progress of a pull.

@@ -11,8 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
-
-	"github.com/peapod/peapod/rootless/api"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -78,44 +76,11 @@ func TestPs(t *testing.T) {
 	}
 }
 
-func TestImages(t *testing.T) {
-	for name, o := range map[string]imagesOptions{"images": {}, "images-no-trunc": {noTrunc: true}, "images-quiet": {quiet: true}} {
-		golden(t, name+".txt", func(w io.Writer) error { return printImages(w, someImages(testNow), &o, testNow) })
-	}
-}
-
 func TestInspect(t *testing.T) {
 	golden(t, "inspect.txt", func(w io.Writer) error { return printInspect(w, someContainers(testNow)[1:2], "") })
 	golden(t, "inspect-format.txt", func(w io.Writer) error {
 		return printInspect(w, someContainers(testNow)[:2], `{{.State.Pid}} {{json .Args}} {{join .Args " "}} {{upper .ContainerName}}`)
 	})
-}
-
-// The pictures of a pull, escape sequences and all.
-func TestBars(t *testing.T) {
-	golden(t, "bars.txt", func(w io.Writer) error {
-		now := testNow
-		b := newBars(w, func() (width, height int) { return 60, 4 })
-		b.now = func() time.Time { now = now.Add(redraw); return now }
-		for _, line := range []api.PullProgress{
-			{Message: "Trying to pull a\x1b[2J..."},
-			{Layer: "sha256:1111111111111111", Offset: 0, Total: 4_000_000},
-			{Layer: "sha256:2222222222222222", Offset: 500, Total: -1},
-			{Layer: "sha256:1111111111111111", Offset: 2_000_000, Total: 4_000_000},
-			{Layer: "sha256:1111111111111111", Offset: 9_000_000, Total: 4_000_000},
-			{Layer: "sha256:2222222222222222", Offset: 700, Done: true},
-			{Message: "Writing"},
-			{Layer: "3", Done: true},
-			{Layer: "4", Offset: -3, Total: 1},
-		} {
-			b.update(line)
-		}
-		b.finish()
-		return nil
-	})
-	if got := barLine(api.PullProgress{Layer: "sha256:1111111111111111", Offset: 5, Total: 10}, 20); got != "111111111111  5B/10" {
-		t.Errorf("narrow: %q", got)
-	}
 }
 
 func TestColumns(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,23 +64,6 @@ func (a *app) inspect(ctx context.Context, args []string, o *inspectOptions) err
 		found = append(found, some...)
 	}
 	return printInspect(a.out, found, o.format)
-}
-
-func printInspect(w io.Writer, found []api.Container, format string) error {
-	if format == "" {
-		return indented(w, found)
-	}
-	t, err := parseTemplate(format)
-	if err != nil {
-		return err
-	}
-	for i := range found {
-		if err := t.Execute(w, &found[i]); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
-	}
-	return nil
 }
 
 // findContainers looks first for a Pod of that name, then for a container's name, then for an id that begins so.

@@ -30,8 +30,8 @@ func (m *manifestFlags) add(cmd *cobra.Command) {
 var manifestEndings = []string{".json", ".yaml", ".yml"}
 
 // manifests reads and checks all documents of all files. Every mistake is in the error, with its file and line.
-func (a *app) manifests(m *manifestFlags) ([]kube.Object, error) {
-	var objects []kube.Object
+func (a *app) manifests(m *manifestFlags) ([]kube.Entry, error) {
+	var objects []kube.Entry
 	var mistakes []error
 	stdinRead := false
 	for _, name := range m.files {
@@ -59,7 +59,7 @@ func (a *app) manifests(m *manifestFlags) ([]kube.Object, error) {
 		return nil, err
 	}
 	for i := range objects {
-		if err := a.settleNamespace(&objects[i]); err != nil {
+		if err := a.settleNamespace(objects[i].Object); err != nil {
 			return nil, err
 		}
 	}
@@ -67,14 +67,13 @@ func (a *app) manifests(m *manifestFlags) ([]kube.Object, error) {
 }
 
 // settleNamespace gives an object that names no namespace that of the command line, and refuses one that names another.
-func (a *app) settleNamespace(o *kube.Object) error {
-	own := &o.Pod.Namespace
-	switch {
-	case *own == "":
-		*own = a.namespace
-	case a.namespaceGiven && *own != a.namespace:
+func (a *app) settleNamespace(o kube.Object) error {
+	switch own := o.GetNamespace(); {
+	case own == "":
+		o.SetNamespace(a.namespace)
+	case a.namespaceGiven && own != a.namespace:
 		return fmt.Errorf("the namespace from the provided object %q does not match the namespace %q. "+
-			"You must pass '--namespace=%s' to perform this operation", *own, a.namespace, *own)
+			"You must pass '--namespace=%s' to perform this operation", own, a.namespace, own)
 	}
 	return nil
 }
@@ -125,8 +124,8 @@ func (m *manifestFlags) expand(name string) ([]string, error) {
 
 // A *locatedError is an error of the node about one object of a file.
 type locatedError struct {
-	object *kube.Object
-	err    error
+	entry *kube.Entry
+	err   error
 }
 
 func (e *locatedError) Error() string { return e.err.Error() }
@@ -134,9 +133,9 @@ func (e *locatedError) Unwrap() error { return e.err }
 
 // place is "pod.yaml:7: " for a field of the object.
 func (e *locatedError) place(cause metav1.StatusCause) string {
-	line := e.object.LineOf(cause.Field)
+	line := e.entry.LineOf(cause.Field)
 	if line == 0 {
-		return e.object.Source + ": "
+		return e.entry.Source + ": "
 	}
-	return fmt.Sprintf("%s:%d: ", e.object.Source, line)
+	return fmt.Sprintf("%s:%d: ", e.entry.Source, line)
 }

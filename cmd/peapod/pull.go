@@ -1,109 +1,96 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/peapod/peapod/image"
 	"github.com/peapod/peapod/rootless/api"
 )
 
+type pullOptions struct {
+	registryFlags
+	quiet    bool
+	platform string
+}
+
 func newPull(a *app) *cobra.Command {
-	var quiet bool
+	var o pullOptions
 	cmd := &cobra.Command{
 		Use:   "pull IMAGE…",
 		Short: "Fetch images into the store",
 		Long: `Fetch images from their registries into the store. Registries, mirrors, short names and credentials are those of the ecosystem's
 own files: registries.conf, policy.json, auth.json.
 
+An image can also be docker-archive:FILE[:NAME], oci-archive:FILE[:REF], oci:DIRECTORY[:REF] or dir:DIRECTORY.
+
 The name that the image has in the store is printed at the end.`,
 		Example: `  # With a bar for each layer
   peapod pull nginx:1.21
 
   # In a script
-  peapod pull -q docker.io/library/busybox`,
+  peapod pull -q docker.io/library/busybox
+
+  # What skopeo or docker save has written
+  peapod pull docker-archive:nginx.tar`,
+		Args: atLeast(1, "name an image"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef(cmd, "name an image")
+			credentials, err := o.parse(cmd)
+			if err != nil {
+				return err
 			}
-			return a.pull(cmd.Context(), args, quiet)
+			return a.pull(cmd.Context(), args, api.PullRequest{
+				Platform: o.platform, Insecure: !o.tlsVerify, Credentials: credentials,
+			}, o.quiet)
 		},
 	}
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "no progress")
+	o.add(cmd)
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
+	cmd.Flags().StringVar(&o.platform, "platform", "", "OS/ARCH[/VARIANT] instead of this machine's")
 	return cmd
 }
 
-func (a *app) pull(ctx context.Context, references []string, quiet bool) error {
+func (a *app) pull(ctx context.Context, references []string, request api.PullRequest, quiet bool) error {
 	c, err := a.connect()
 	if err != nil {
 		return err
 	}
 	var failed []error
 	for _, reference := range references {
-		progress := a.progress(quiet)
-		image, err := c.Pull(ctx, reference, progress.update)
-		progress.finish()
-		if err != nil {
+		if request.Reference, err = absolutePlace(reference); err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		name := image.ID
-		if len(image.Names) > 0 {
-			name = image.Names[0]
+		progress := a.progress(quiet)
+		loaded, err := c.Pull(ctx, request, progress.update)
+		progress.finish()
+		for _, one := range loaded {
+			fmt.Fprintln(a.out, nameOrID(one))
 		}
-		fmt.Fprintln(a.out, name)
+		if err != nil {
+			failed = append(failed, imageError(err))
+		}
 	}
 	return errors.Join(failed...)
 }
 
-// progress shows a pull; update and finish are called from one goroutine.
-type progress interface {
-	update(line api.PullProgress)
-	finish()
-}
-
-// progress chooses the form by where standard error goes.
-func (a *app) progress(quiet bool) progress {
-	if quiet {
-		return noProgress{}
+// nameOrID is what an image can be called by.
+func nameOrID(one api.LoadedImage) string {
+	if one.Name == "" {
+		return prefixedID(one.ID)
 	}
-	file, ok := a.err.(*os.File)
-	if ok && a.getenv("TERM") != "dumb" && a.getenv("TERM") != "" && term.IsTerminal(int(file.Fd())) {
-		return newBars(file, func() (width, height int) {
-			width, height, _ = term.GetSize(int(file.Fd())) // 0, 0 if it does not say
-			return width, height
-		})
+	return one.Name
+}
+
+// absolutePlace makes the path in docker-archive:FILE and its like an absolute one: the node has a working directory of its own.
+func absolutePlace(reference string) (string, error) {
+	place, ok, err := image.ParsePlace(reference)
+	if !ok || err != nil {
+		return reference, err
 	}
-	return newLineProgress(a.err)
+	place, err = place.Absolute()
+	return place.String(), err
 }
-
-type noProgress struct{}
-
-func (noProgress) update(api.PullProgress) {}
-func (noProgress) finish()                 {}
-
-// lineProgress has a line for each message and for each layer that is done.
-type lineProgress struct {
-	out  io.Writer
-	done map[string]bool
-}
-
-func newLineProgress(out io.Writer) *lineProgress { return &lineProgress{out, map[string]bool{}} }
-
-func (l *lineProgress) update(line api.PullProgress) {
-	switch {
-	case line.Layer == "" && line.Message != "":
-		fmt.Fprintln(l.out, printable(line.Message))
-	case line.Layer != "" && line.Done && !l.done[line.Layer]:
-		l.done[line.Layer] = true
-		fmt.Fprintln(l.out, shortID(line.Layer)+": "+printable(cmp.Or(line.Message, "done")))
-	}
-}
-
-func (l *lineProgress) finish() {}

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/peapod/peapod/rootless/api/client"
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // kind is a kind of object that get and its siblings know. The list is the node's /api/v1, which a command does not ask for.
@@ -13,14 +16,16 @@ type kind struct {
 	resource   string // as in a path: pods
 	singular   string
 	title      string // as in a manifest: Pod
-	short      string
+	short      string // empty: there is none
 	namespaced bool
+	applied    bool // users apply, describe and delete it
 }
 
 var kinds = []kind{
-	{"pods", "pod", "Pod", "po", true},
-	{"events", "event", "Event", "ev", true},
-	{"namespaces", "namespace", "Namespace", "ns", false},
+	{"pods", "pod", "Pod", "po", true, true},
+	{"secrets", "secret", "Secret", "", true, true},
+	{"events", "event", "Event", "ev", true, false},
+	{"namespaces", "namespace", "Namespace", "ns", false, false},
 }
 
 var pods = kinds[0]
@@ -31,11 +36,29 @@ func findKind(word string) (kind, error) {
 	if lower == "all" {
 		return pods, nil
 	}
-	i := slices.IndexFunc(kinds, func(k kind) bool { return lower == k.resource || lower == k.singular || lower == k.short })
+	i := slices.IndexFunc(kinds, func(k kind) bool {
+		return lower == k.resource || lower == k.singular || lower == k.short && lower != ""
+	})
 	if i < 0 {
 		return kind{}, fmt.Errorf("the server doesn't have a resource type %q", word)
 	}
 	return kinds[i], nil
+}
+
+// objectRef names an object of a kind that is applied.
+type objectRef struct {
+	kind            kind
+	namespace, name string
+}
+
+func refOf(o kube.Object) objectRef {
+	resource := kube.KindOf(o).Resource
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.resource == resource })
+	return objectRef{kinds[i], o.GetNamespace(), o.GetName()}
+}
+
+func (r objectRef) request() client.Request {
+	return client.Request{Resource: r.kind.resource, Namespace: r.namespace, Name: r.name}
 }
 
 // target is one thing that a command line names: an object, or without a name all of a kind.

@@ -36,7 +36,8 @@ func newRoot(a *app) *cobra.Command {
 		Short: "Run Kubernetes Pods as an ordinary user",
 		Long: `peapod runs Kubernetes Pods as an ordinary user: no root, no daemon of the system, no cluster.
 
-The commands are kubectl's where kubectl has one, and docker's ps, images, pull and inspect.`,
+The commands are kubectl's where kubectl has one, and docker's ps, inspect, images,
+pull, push, load, save, tag, rmi, login and logout.`,
 		Example: `  # Run a Pod, look at it, and end it
   peapod apply -f pod.yaml
   peapod get pods
@@ -63,7 +64,8 @@ The commands are kubectl's where kubectl has one, and docker's ps, images, pull 
 	})
 	root.AddCommand(
 		newApply(a), newGet(a), newDescribe(a), newExec(a), newLogs(a), newDelete(a),
-		newPs(a), newInspect(a), newPull(a), newImages(a), newVersion(a), newNode(a),
+		newPs(a), newInspect(a), newImage(a), newImages(a), newPull(a), newPush(a), newLoad(a), newSave(a), newTag(a), newRmi(a),
+		newLogin(a), newLogout(a), newVersion(a), newNode(a),
 	)
 	return root
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,6 +32,8 @@ func TestMain(m *testing.M) {
 //	set linger        a deleted Pod stays, terminating
 //	set warning TEXT  of every apply
 //	set log CONTAINER FILE
+//	set used IMAGE USER
+//	asked TEXT        the node's requests about images, printed by %+v, must have it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -47,7 +50,7 @@ func TestScripts(t *testing.T) {
 			}
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"put": put, "set": set},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"put": put, "set": set, "asked": asked},
 	})
 }
 
@@ -77,9 +80,21 @@ func set(ts *testscript.TestScript, _ bool, args []string) {
 	case "log":
 		text := ts.ReadFile(args[2])
 		b.Change(func() { b.LogText[args[1]] = text })
+	case "used":
+		b.Change(func() { b.UsedBy = map[string]string{args[1]: args[2]} })
 	default:
 		ts.Fatalf("set what? %v", args)
 	}
+}
+
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	b := ts.Value("backend").(*apitest.Backend)
+	b.Change(func() {
+		if text := fmt.Sprintf("%+v", b.Requests); strings.Contains(text, args[0]) == neg {
+			ts.Fatalf("requests: %s", text)
+		}
+		b.Requests = nil
+	})
 }
 
 // fill gives the node containers, images and what a pull reports.
@@ -118,7 +133,7 @@ func someContainers(now time.Time) []api.Container {
 func someImages(now time.Time) []api.Image {
 	return []api.Image{
 		{ID: "sha256:" + strings.Repeat("a", 64), Names: []string{"docker.io/library/busybox:latest", "localhost:5000/busybox:1"},
-			Size: 4_270_000, Created: now.Add(-30 * 24 * time.Hour)},
+			Digest: "sha256:" + strings.Repeat("d", 64), Size: 4_270_000, Created: now.Add(-30 * 24 * time.Hour)},
 		{ID: strings.Repeat("b", 64), Size: 141_800_000, Created: now.Add(-48 * time.Hour)},
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // get --watch prints what there is and then each change, under the columns of the first table.
@@ -62,7 +64,7 @@ func TestDeleteWaits(t *testing.T) {
 		}
 		done <- code
 	}()
-	events, err := b.WatchPods(t.Context(), "default", "")
+	events, err := b.WatchObjects(t.Context(), kube.Pods, "default", "")
 	if err != nil {
 		t.Fatal(err)
 	}

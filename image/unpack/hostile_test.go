@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +111,7 @@ func TestHostile(t *testing.T) {
 		{"hard link, absolute", []item{link("h", "OUTSIDE/secret")}, `entry "h": openat2`, nil},
 		{"hard link to the root", []item{link("h", ".")}, "link", nil},
 		{"hard link to itself", []item{file("h", "x"), link("h", "h")}, "link h h", nil},
+		{"hard link through the link it replaces", []item{folder("d"), symlink("l", "d"), file("l/x", "x"), link("l", "l/x")}, `entry "l": openat2`, nil},
 		{"magic link", []item{symlink("l", "/proc/self/fd/0"), file("l/x", "x")}, "", []string{"proc/self/fd/0/x=x"}},
 		{"magic link to the root", []item{symlink("l", "/proc/self/root/etc"), file("l/x", "x")}, "", []string{"proc/self/root/etc/x=x"}},
 		{"whiteout, nothing", []item{file(".wh.", "")}, "whiteout of nothing", nil},
@@ -347,6 +349,16 @@ func TestTangled(t *testing.T) {
 	if _, err := d.resolve(strings.Repeat("x/", 20)); err != errTangled {
 		t.Error(err)
 	}
+	// Nor do they make names longer and longer.
+	root, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	d = dirs{root: int(root.Fd())}
+	if _, err := d.resolve(strings.Repeat("x/", 3000)); err != unix.ENAMETOOLONG {
+		t.Error(err)
+	}
 }
 
 // TestRemoveTree removes what is wide, deep and named like the places things are moved to.
@@ -380,4 +392,25 @@ func TestRemoveTree(t *testing.T) {
 	if left, err := os.ReadDir(top); err != nil || len(left) != 0 || openFDs(t) != before {
 		t.Error(left, err)
 	}
+}
+
+// TestReaderLeft: when Unpack has failed, nobody reads any more.
+func TestReaderLeft(t *testing.T) {
+	c := newCage(t)
+	r := &slowReader{}
+	if _, err := c.unpack(t, io.MultiReader(strings.NewReader(strings.Repeat("garbage!", blockSize/8)), r), Options{}); err == nil {
+		t.Error("garbage is fine")
+	}
+	if r.reading.Load() {
+		t.Error("still reading")
+	}
+}
+
+type slowReader struct{ reading atomic.Bool }
+
+func (s *slowReader) Read(p []byte) (int, error) {
+	s.reading.Store(true)
+	defer s.reading.Store(false)
+	time.Sleep(50 * time.Millisecond)
+	return len(p), nil
 }

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage/pkg/archive"
+	"golang.org/x/sys/unix"
 )
 
 // into unpacks a tar into a new directory.
@@ -84,7 +86,7 @@ func everything() map[string][]item {
 			folder("d"), symlink("rel", "d"), symlink("abs", "/d"), file("rel/f", "1"), file("abs/g", "2"), symlink("far", "../../d"), file("far/h", "3"),
 			symlink("new", "gone/deep"), file("new/f", "4"), symlink("back", "gone2/../d"), file("back/i", "5"), link("rel/hard", "abs/f"), symlink("chain", "rel"), folder("chain/sub", mode(0o700)),
 			symlink("me", "."), file("me/me/j", "6"), symlink("rootlink", "/"), file("rootlink/k", "7"), symlink("deep", "d/sub/.."), file("deep/m/l", "8"),
-			file("/../top", "9"),
+			file("/../top", "9"), folder("e"), symlink("e/abs", "/d"), file("e/abs/n", "10"), symlink("e/rel", "../d"), file("e/rel/o", "11"),
 		},
 		"missing parents": {file("a/b/c/f", "x", owned(6)), folder("p/q", owned(6)), symlink("s/t/l", "x"), link("h/i/l", "a/b/c/f"), header(tar.TypeChar, "dev/sub/null", 0o666)},
 		"devices":         {folder("dev"), header(tar.TypeChar, "dev/null", 0o666), header(tar.TypeBlock, "dev/sda", 0o660), file("dev/x", "x"), header(tar.TypeChar, "dev/x", 0o666)},
@@ -92,6 +94,7 @@ func everything() map[string][]item {
 			folder("d"), file("d/.wh.f", ""), file(".wh.gone", "content", owned(14)), file("new/.wh.x", ""), file("d/.wh..wh..opq", ""), file("o/p/.wh..wh..opq", ""),
 			file("gone/.wh.below", ""), file("gone/deep/.wh.below", ""), folder(".wh..wh.plnk"), file(".wh..wh.plnk/1.2", "aufs"), file(".wh..wh.aufs", ""),
 			file("e/.wh.back", ""), file("e/back", "b"), folder(".wh.dir"), symlink(".wh.link", "x"), header(tar.TypeChar, ".wh.dev", 0), file("w/.wh.../f", "x"),
+			file("k/.wh.q/f", "x"), folder("k/.wh.q"),
 			file(".wh..wh..opq", ""),
 		},
 		"replaced": {
@@ -169,4 +172,68 @@ func withoutOwnedWhiteouts(items []item) []item {
 func sha(b []byte) []byte {
 	s := sha256.Sum256(b)
 	return s[:]
+}
+
+// TestUmask: the process's umask changes nothing.
+func TestUmask(t *testing.T) {
+	if !inNamespace(t, "full", "single") {
+		return
+	}
+	groups := everything()
+	data := pack(t, append(groups["modes"], groups["missing parents"]...)...)
+	start := time.Now().Add(-time.Second)
+	var trees [][]string
+	for _, mask := range []int{0o22, 0o77, 0} {
+		trees = append(trees, tree(t, intoMasked(t, data, mask), start))
+	}
+	sameTrees(t, trees[0], trees[1])
+	sameTrees(t, trees[0], trees[2])
+}
+
+func intoMasked(t *testing.T, data []byte, mask int) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	defer unix.Umask(unix.Umask(mask))
+	l, err := Unpack(root, bytes.NewReader(data), Options{IgnoreChownErrors: true, Scratch: os.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.TarSplit.Close()
+	return dir
+}
+
+// TestRootGroup: new files get their own group, not the one that the root hands down.
+func TestRootGroup(t *testing.T) {
+	if !inNamespace(t, "full") {
+		return
+	}
+	dir := t.TempDir()
+	if err := errors.Join(os.Chown(dir, 0, 5), os.Chmod(dir, 0o755|os.ModeSetgid)); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	items := []item{file("f", "x"), folder("d"), symlink("l", "x"), header(tar.TypeFifo, "p", 0o600), file(".wh.w", "")}
+	l, err := Unpack(root, bytes.NewReader(pack(t, items...)), Options{Scratch: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.TarSplit.Close()
+	for _, name := range []string{"f", "d", "l", "p", "w"} {
+		var st unix.Stat_t
+		if err := unix.Lstat(filepath.Join(dir, name), &st); err != nil || st.Gid != 0 {
+			t.Errorf("%s: group %d, %v", name, st.Gid, err)
+		}
+	}
 }

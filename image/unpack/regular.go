@@ -28,7 +28,8 @@ func (u *unpacker) regular(hdr *tar.Header, parent dir, at place, p *payload) er
 func (u *unpacker) fill(fd int, hdr *tar.Header, p *payload) error {
 	write := func(b []byte) error { return sys("write", hdr.Name, writeAll(fd, b)) }
 	if p.sparse {
-		write = (&holes{fd: fd}).write
+		h := &holes{fd: fd}
+		write = func(b []byte) error { return sys("write", hdr.Name, h.write(b)) }
 	}
 	if err := p.copy(write); err != nil {
 		return err
@@ -80,7 +81,7 @@ func (h *holes) write(p []byte) error {
 				n = min(len(p), n+holeSize)
 			}
 			if err := pwriteAll(h.fd, p[:n], h.offset); err != nil {
-				return sys("write", "", err)
+				return err
 			}
 		}
 		h.offset += int64(n)

@@ -134,15 +134,3 @@ func eachChild(f *os.File, remove func(name string) error) error {
 	}
 	return nil
 }
-
-// openDir opens a directory for reading; a symbolic link is an error.
-func openDir(at int, name string) (int, error) {
-	how := &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: plainly}
-	return openat2(at, name, how)
-}
-
-func lstat(at int, name string) (unix.Stat_t, error) {
-	var st unix.Stat_t
-	err := unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	return st, err
-}

@@ -25,7 +25,6 @@ type block struct {
 type stream struct {
 	full, free chan block
 	quit       chan struct{} // closed when the user wants no more
-	done       chan struct{} // closed when the reader is no longer touched
 
 	// Written by fill; to be read after full is closed.
 	hash hash.Hash
@@ -42,7 +41,7 @@ type stream struct {
 func newStream(r io.Reader, limit int64) *stream {
 	s := &stream{
 		full: make(chan block, ringSize), free: make(chan block, ringSize),
-		quit: make(chan struct{}), done: make(chan struct{}), hash: sha256.New(),
+		quit: make(chan struct{}), hash: sha256.New(),
 	}
 	for range ringSize {
 		s.free <- block{buf: blocks.Get().(*[blockSize]byte)}
@@ -53,7 +52,6 @@ func newStream(r io.Reader, limit int64) *stream {
 
 // fill is the goroutine that reads.
 func (s *stream) fill(r io.Reader, limit int64) {
-	defer close(s.done)
 	defer close(s.full)
 	for {
 		var b block
@@ -98,12 +96,11 @@ func (s *stream) readBlock(r io.Reader, p []byte) (n int, err error) {
 // close waits until the reader is no longer touched, and gives the memory back.
 func (s *stream) close() {
 	close(s.quit)
-	<-s.done
-	close(s.free)
-	for b := range s.free {
+	for b := range s.full { // until fill closes it, as its last act
 		blocks.Put(b.buf)
 	}
-	for b := range s.full {
+	close(s.free)
+	for b := range s.free {
 		blocks.Put(b.buf)
 	}
 	if s.now.buf != nil {

@@ -50,7 +50,7 @@ func (s *splitWriter) segment(p []byte) {
 	for len(p) > 0 {
 		if !s.open {
 			s.open, s.length = true, 0
-			s.w.WriteString(`{"type":` + segmentType + `,"payload":"`)
+			s.put([]byte(`{"type":` + segmentType + `,"payload":"`))
 		}
 		n := min(len(p), segmentLimit-s.length)
 		s.encode(p[:n])
@@ -85,7 +85,7 @@ func (s *splitWriter) encode(p []byte) {
 func (s *splitWriter) group(p []byte) {
 	n := base64.StdEncoding.EncodedLen(len(p))
 	base64.StdEncoding.Encode(s.scratch[:n], p)
-	s.w.Write(s.scratch[:n])
+	s.put(s.scratch[:n])
 }
 
 func (s *splitWriter) endSegment() {
@@ -94,7 +94,7 @@ func (s *splitWriter) endSegment() {
 	}
 	s.group(s.carry[:s.carried])
 	s.open, s.carried = false, 0
-	s.w.WriteByte('"')
+	s.put([]byte{'"'})
 	s.endLine()
 }
 
@@ -118,15 +118,18 @@ func (s *splitWriter) entry(name string, size int64, crc uint64) {
 	} else {
 		line = append(line, `,"payload":null`...)
 	}
-	s.w.Write(line)
+	s.put(line)
 	s.endLine()
 }
 
 func (s *splitWriter) endLine() {
 	line := append(s.scratch[:0], `,"position":`...)
-	s.w.Write(append(strconv.AppendInt(line, s.position, 10), "}\n"...))
+	s.put(append(strconv.AppendInt(line, s.position, 10), "}\n"...))
 	s.position++
 }
+
+// put writes; what goes wrong comes back from finish.
+func (s *splitWriter) put(p []byte) { _, _ = s.w.Write(p) }
 
 func (s *splitWriter) finish() error {
 	s.endSegment()

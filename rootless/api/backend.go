@@ -6,8 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // Backend is what the handlers need of the node. Errors that a client should see with a particular HTTP status are
@@ -15,19 +15,7 @@ import (
 //
 // Objects handed out are the caller's own: the node keeps no reference to them.
 type Backend interface {
-	// GetPod returns one Pod with its present status, or a NotFound error.
-	GetPod(namespace, name string) (*corev1.Pod, error)
-	// ListPods returns the Pods of a namespace, of all namespaces if it is empty, ordered by namespace and name.
-	// The list carries the resourceVersion from which a watch goes on without a gap.
-	ListPods(namespace string) (*corev1.PodList, error)
-	// WatchPods delivers every change after resourceVersion (all present Pods as ADDED first, if it is "" or "0") until the
-	// context ends, when the channel is closed. Objects in it are *corev1.Pod.
-	WatchPods(ctx context.Context, namespace, resourceVersion string) (<-chan watch.Event, error)
-	// ApplyPod creates the Pod or brings the stored one to what the manifest says. The result tells which of the two
-	// happened, if anything; Warnings name fields that have no effect on this node.
-	ApplyPod(ctx context.Context, pod *corev1.Pod, options ApplyOptions) (*ApplyResult, error)
-	// DeletePod asks for the Pod's deletion and returns at once; the Pod is gone when a watch says DELETED.
-	DeletePod(ctx context.Context, namespace, name string, options metav1.DeleteOptions) (*corev1.Pod, error)
+	ObjectBackend
 	// ListEvents returns the events of a namespace (all if empty), oldest first.
 	ListEvents(namespace string) (*corev1.EventList, error)
 
@@ -40,10 +28,7 @@ type Backend interface {
 
 	// Containers describes every container of every Pod, each Pod's pause first; it is what ps and inspect show.
 	Containers() ([]Container, error)
-	// Images lists the images in the store.
-	Images() ([]Image, error)
-	// Pull fetches an image into the store; report is called with each progress line (possibly from several goroutines).
-	Pull(ctx context.Context, reference string, report func(PullProgress)) (*Image, error)
+	ImageBackend
 	// Version tells the node's version, engine choices and directories.
 	Version() Version
 	// Shutdown ends the node. The Pods stay as they are.
@@ -58,7 +43,7 @@ type ApplyOptions struct {
 
 // ApplyResult is the outcome of an apply.
 type ApplyResult struct {
-	Pod      *corev1.Pod
+	Object   kube.Object
 	Outcome  Outcome
 	Warnings []string
 }
@@ -133,26 +118,6 @@ type NetworkSettings struct {
 	GlobalIPv6Address string
 	Gateway           string
 	IPv6Gateway       string
-}
-
-// Image describes one image of the store.
-type Image struct {
-	ID      string
-	Names   []string // fully qualified, with tag
-	Digest  string
-	Size    int64 // bytes of all layers, unpacked
-	Created time.Time
-}
-
-// PullProgress is one line of a pull's progress: a layer's digest and how far it is, or a message.
-type PullProgress struct {
-	Message string `json:",omitempty"`
-	Layer   string `json:",omitempty"`
-	Offset  int64  `json:",omitempty"` // bytes done
-	Total   int64  `json:",omitempty"` // bytes in all; -1 if unknown
-	Done    bool   `json:",omitempty"`
-	Error   string `json:",omitempty"` // last line of a failed pull
-	Image   *Image `json:",omitempty"` // last line of a successful one
 }
 
 // Version describes the node.

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,13 +29,14 @@ func (s *server) apiResources(w http.ResponseWriter, r *http.Request) error {
 	return s.sendJSON(w, r, http.StatusOK, &metav1.APIResourceList{
 		TypeMeta:     metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
 		GroupVersion: "v1",
-		APIResources: resources(),
+		APIResources: apiResources(),
 	})
 }
 
-// resources is what /api/v1 offers. The verbs are those of the handlers; names and short names are the cluster's.
-func resources() []metav1.APIResource {
-	return []metav1.APIResource{
+// apiResources is what /api/v1 offers, ordered by name. The verbs are those of the handlers; names and short names are the
+// cluster's.
+func apiResources() []metav1.APIResource {
+	all := []metav1.APIResource{
 		{
 			Name: "events", SingularName: "event", Namespaced: true, Kind: "Event", ShortNames: []string{"ev"},
 			Verbs: metav1.Verbs{"list"},
@@ -43,13 +45,18 @@ func resources() []metav1.APIResource {
 			Name: "namespaces", SingularName: "namespace", Kind: "Namespace", ShortNames: []string{"ns"},
 			Verbs: metav1.Verbs{"get", "list"},
 		},
-		{
-			Name: "pods", SingularName: "pod", Namespaced: true, Kind: "Pod", ShortNames: []string{"po"},
-			Categories: []string{"all"}, Verbs: metav1.Verbs{"create", "delete", "get", "list", "patch", "watch"},
-		},
 		{Name: "pods/exec", Namespaced: true, Kind: "PodExecOptions", Verbs: metav1.Verbs{"create", "get"}},
 		{Name: "pods/log", Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get"}},
 	}
+	for _, r := range resources {
+		all = append(all, metav1.APIResource{
+			Name: r.kind.Resource, SingularName: strings.ToLower(r.kind.Name), Namespaced: true, Kind: r.kind.Name,
+			ShortNames: r.shortNames, Categories: r.categories,
+			Verbs: metav1.Verbs{"create", "delete", "get", "list", "patch", "watch"},
+		})
+	}
+	slices.SortFunc(all, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // kubernetesVersion tells the version of the API whose shapes the node speaks, with peapod's own as build metadata

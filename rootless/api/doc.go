@@ -1,25 +1,25 @@
-// Package api puts the node on a socket: a http.Handler that speaks the Kubernetes API for Pods, and the client for it
-// in the package below.
+// Package api puts the node on a socket: a http.Handler that speaks the Kubernetes API for Pods and Secrets, and the client
+// for it in the package below.
 //
 // # Words
 //
 // The *backend* is the node as the handlers see it (Backend); it owns every object. A *handler* translates one HTTP request
 // into one call of the backend and its result into JSON: nothing is kept between requests. A *view* is the form in which
 // a client wants objects: as they are, or as a metav1.Table, whose cells are what kubectl prints. A *selection* is the
-// label and field selector of a request. A *frame* is one line of a stream: {"type": "MODIFIED", "object": …}.
+// label and field selector of a request. A *resource* is how one kind of object is served (resource.go). A *frame* is one line of a stream: {"type": "MODIFIED", "object": …}.
 //
 // # One use: kubectl get pods --watch
 //
 //	GET /api                               which versions there are (discovery.go)
 //	GET /api/v1                            "po" means "pods"
-//	GET /api/v1/namespaces/default/pods    Accept: …;as=Table    (pods.go lists, table.go makes rows, status.go the words in them)
+//	GET /api/v1/namespaces/default/pods    Accept: …;as=Table    (objects.go lists, resource.go makes rows, status.go their words)
 //	GET …/pods?watch=1&resourceVersion=17  a frame for each change after 17 (watch.go), until either side hangs up
 //
 // # Paths
 //
 //	/api /apis /api/v1 /version /healthz /livez /readyz      discovery.go
-//	/api/v1/[namespaces/{namespace}/]pods                    GET (list, watch), POST
-//	/api/v1/namespaces/{namespace}/pods/{name}               GET, PATCH (server-side apply), DELETE
+//	/api/v1/[namespaces/{namespace}/]{resource}              GET (list, watch), POST
+//	/api/v1/namespaces/{namespace}/{resource}/{name}         GET, PATCH (server-side apply), DELETE
 //	/api/v1/namespaces/{namespace}/pods/{name}/log           GET
 //	/api/v1/namespaces/{namespace}/pods/{name}/exec          GET, POST as WebSocket v4 or v5.channel.k8s.io
 //	/api/v1/[namespaces/{namespace}/]events                  GET

@@ -62,7 +62,7 @@ func (s *server) exec(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	namespace, name := r.PathValue("namespace"), r.PathValue("name")
-	pod, err := s.backend.GetPod(namespace, name)
+	pod, err := getPod(s.backend, namespace, name)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A namespace is no object of its own here: it is there as long as a Pod is in it, and "default" always is.
+// A namespace is no object of its own here: it is there as long as something is in it, and "default" always is.
 
 func (s *server) listNamespaces(w http.ResponseWriter, r *http.Request) error {
 	selected, err := parseSelection(r.URL.Query(), namespaceFields(&corev1.Namespace{}))
@@ -55,17 +55,22 @@ func (s *server) getNamespace(w http.ResponseWriter, r *http.Request) error {
 	return s.sendJSON(w, r, http.StatusOK, &all[i])
 }
 
-// allNamespaces are ordered by name. A namespace is as old as its oldest Pod.
+// allNamespaces are ordered by name. A namespace is as old as the oldest object in it.
 func (s *server) allNamespaces() ([]corev1.Namespace, metav1.ListMeta, error) {
-	pods, err := s.backend.ListPods("")
-	if err != nil {
-		return nil, metav1.ListMeta{}, err
-	}
+	var meta metav1.ListMeta
 	oldest := map[string]metav1.Time{metav1.NamespaceDefault: {}}
-	for _, pod := range pods.Items {
-		if t, ok := oldest[pod.Namespace]; !ok || t.IsZero() || pod.CreationTimestamp.Before(&t) {
-			oldest[pod.Namespace] = pod.CreationTimestamp
+	for _, r := range resources {
+		list, err := s.backend.ListObjects(r.kind, "")
+		if err != nil {
+			return nil, meta, err
 		}
+		for _, o := range list.Items {
+			created := o.GetCreationTimestamp()
+			if t, ok := oldest[o.GetNamespace()]; !ok || t.IsZero() || created.Before(&t) {
+				oldest[o.GetNamespace()] = created
+			}
+		}
+		meta.ResourceVersion = list.ResourceVersion
 	}
 	all := make([]corev1.Namespace, 0, len(oldest))
 	for name, created := range oldest {
@@ -77,5 +82,5 @@ func (s *server) allNamespaces() ([]corev1.Namespace, metav1.ListMeta, error) {
 		})
 	}
 	slices.SortFunc(all, func(a, b corev1.Namespace) int { return strings.Compare(a.Name, b.Name) })
-	return all, pods.ListMeta, nil
+	return all, meta, nil
 }

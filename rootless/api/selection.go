@@ -40,12 +40,7 @@ func (s selection) matches(objectLabels map[string]string, objectFields fields.S
 	return s.labels.Matches(labels.Set(objectLabels)) && s.fields.Matches(objectFields)
 }
 
-func (s selection) matchesPod(pod *corev1.Pod) bool {
-	if s.labels.Empty() && s.fields.Empty() {
-		return true
-	}
-	return s.matches(pod.Labels, podFields(pod))
-}
+func (s selection) everything() bool { return s.labels.Empty() && s.fields.Empty() }
 
 // stable tells whether the answer for an object can never change: then a watch needs no memory.
 func (s selection) stable() bool {
@@ -57,11 +52,9 @@ func (s selection) stable() bool {
 	return s.labels.Empty()
 }
 
-// podFields are the fields of a Pod by which one may select: the API server's list.
+// podFields are the fields of a Pod by which one may select: the API server's list, without name and namespace.
 func podFields(pod *corev1.Pod) fields.Set {
 	return fields.Set{
-		"metadata.name":            pod.Name,
-		"metadata.namespace":       pod.Namespace,
 		"spec.nodeName":            pod.Spec.NodeName,
 		"spec.restartPolicy":       string(pod.Spec.RestartPolicy),
 		"spec.schedulerName":       pod.Spec.SchedulerName,

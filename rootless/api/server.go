@@ -34,15 +34,20 @@ type methods map[string]handler
 func New(b Backend, log *slog.Logger) http.Handler {
 	s := &server{backend: b, log: log, now: time.Now}
 	mux := http.NewServeMux()
-	for path, m := range s.routes() {
-		mux.Handle(path, s.serve(m))
+	all := []map[string]methods{s.routes(), s.imageRoutes()}
+	for _, r := range resources {
+		all = append(all, (&objects{s, r}).routes())
+	}
+	for _, routes := range all {
+		for path, m := range routes {
+			mux.Handle(path, s.serve(m))
+		}
 	}
 	mux.Handle("/", s.serve(nil))
 	return mux
 }
 
 func (s *server) routes() map[string]methods {
-	pods := methods{http.MethodGet: s.listOrWatchPods, http.MethodPost: s.createPod}
 	events := methods{http.MethodGet: s.listEvents}
 	exec := methods{http.MethodGet: s.exec, http.MethodPost: s.exec}
 	health := methods{http.MethodGet: s.health}
@@ -55,23 +60,16 @@ func (s *server) routes() map[string]methods {
 		"/livez":   health,
 		"/readyz":  health,
 
-		"/api/v1/namespaces":                    {http.MethodGet: s.listNamespaces},
-		"/api/v1/namespaces/{namespace}":        {http.MethodGet: s.getNamespace},
-		"/api/v1/events":                        events,
-		"/api/v1/namespaces/{namespace}/events": events,
-		"/api/v1/pods":                          pods,
-		"/api/v1/namespaces/{namespace}/pods":   pods,
-		"/api/v1/namespaces/{namespace}/pods/{name}": {
-			http.MethodGet: s.getPod, http.MethodPatch: s.applyPod, http.MethodDelete: s.deletePod,
-		},
+		"/api/v1/namespaces":                              {http.MethodGet: s.listNamespaces},
+		"/api/v1/namespaces/{namespace}":                  {http.MethodGet: s.getNamespace},
+		"/api/v1/events":                                  events,
+		"/api/v1/namespaces/{namespace}/events":           events,
 		"/api/v1/namespaces/{namespace}/pods/{name}/log":  {http.MethodGet: s.logs},
 		"/api/v1/namespaces/{namespace}/pods/{name}/exec": exec,
 
-		"/peapod/v1/containers":  {http.MethodGet: s.containers},
-		"/peapod/v1/images":      {http.MethodGet: s.images},
-		"/peapod/v1/images/pull": {http.MethodPost: s.pull},
-		"/peapod/v1/version":     {http.MethodGet: s.version},
-		"/peapod/v1/shutdown":    {http.MethodPost: s.shutdown},
+		"/peapod/v1/containers": {http.MethodGet: s.containers},
+		"/peapod/v1/version":    {http.MethodGet: s.version},
+		"/peapod/v1/shutdown":   {http.MethodPost: s.shutdown},
 	}
 }
 
@@ -82,7 +80,9 @@ func (s *server) serve(m methods) http.Handler {
 		var err error
 		switch {
 		case ok:
-			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			if r.URL.Path != loadPath { // an archive is as large as it is, and read as a stream
+				r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			}
 			err = h(w, r)
 		case m == nil:
 			err = apierrors.NewGenericServerResponse(http.StatusNotFound, r.Method, schema.GroupResource{}, "", "", 0, true)

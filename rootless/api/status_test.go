@@ -115,7 +115,7 @@ func TestStatusColumns(t *testing.T) {
 		{"sidecar starts", initPod(0, corev1.ContainerStatus{State: runningState}), "0/2", "Init:0/1", "0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			cells := podTable([]corev1.Pod{*test.pod}, testNow).Rows[0].Cells
+			cells := podCells(test.pod, testNow)
 			if cells[1] != test.ready || cells[2] != test.status || cells[3] != test.again {
 				t.Errorf("got %q, want %s %s %s", cells[1:4], test.ready, test.status, test.again)
 			}
@@ -126,7 +126,7 @@ func TestStatusColumns(t *testing.T) {
 func TestWideColumns(t *testing.T) {
 	pod := podWith(corev1.PodRunning)
 	pod.CreationTimestamp = metav1.NewTime(testNow.Add(-40 * time.Second))
-	cells := podTable([]corev1.Pod{*pod}, testNow).Rows[0].Cells
+	cells := podCells(pod, testNow)
 	if got := fmt.Sprint(cells[4:]); got != "[40s <none> <none> <none> <none>]" {
 		t.Errorf("got %s", got)
 	}
@@ -135,7 +135,7 @@ func TestWideColumns(t *testing.T) {
 	pod.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "a"}, {ConditionType: "b"}}
 	condition("b", "")(pod)
 	pod.CreationTimestamp = metav1.Time{}
-	cells = podTable([]corev1.Pod{*pod}, testNow).Rows[0].Cells
+	cells = podCells(pod, testNow)
 	if got := fmt.Sprint(cells[4:]); got != "[<unknown> 10.1.2.3 host <none> 1/2]" {
 		t.Errorf("got %s", got)
 	}

@@ -53,26 +53,6 @@ func (s *server) sendTable(w http.ResponseWriter, r *http.Request, table *metav1
 	return s.sendJSON(w, r, http.StatusOK, table)
 }
 
-func podTable(pods []corev1.Pod, now time.Time) *metav1.Table {
-	table := newTable(column("Name"), column("Ready"), column("Status"), column("Restarts"), column("Age"),
-		wideColumn("IP"), wideColumn("Node"), wideColumn("Nominated Node"), wideColumn("Readiness Gates"))
-	for i := range pods {
-		pod := &pods[i]
-		sum := summarize(pod)
-		addRow(table, pod.ObjectMeta,
-			pod.Name,
-			fmt.Sprintf("%d/%d", sum.ready, sum.containers),
-			sum.reason,
-			restartsCell(sum, now),
-			age(pod.CreationTimestamp, now),
-			podIP(pod),
-			orNone(pod.Spec.NodeName),
-			orNone(pod.Status.NominatedNodeName),
-			readinessGates(pod))
-	}
-	return table
-}
-
 func restartsCell(sum summary, now time.Time) string {
 	if sum.restarts == 0 || sum.lastRestart.IsZero() {
 		return fmt.Sprint(sum.restarts)

@@ -7,13 +7,14 @@ import (
 	"strconv"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // A watch either goes on after a resourceVersion that the client has from a list, or (without one, or with
-// sendInitialEvents) begins with the present Pods as ADDED. In the second case the handler lists, sends the list and watches
+// sendInitialEvents) begins with the present objects as ADDED. In the second case the handler lists, sends the list and watches
 // from the list's version, so that nothing is missed and nothing comes twice.
 
 // frame is one line of a watch's answer.
@@ -22,7 +23,7 @@ type frame struct {
 	Object any             `json:"object"`
 }
 
-func (s *server) watchPods(w http.ResponseWriter, r *http.Request, selected selection) error {
+func (s *objects) watch(w http.ResponseWriter, r *http.Request, selected selection) error {
 	want, err := negotiate(r)
 	if err != nil {
 		return err
@@ -43,18 +44,18 @@ func (s *server) watchPods(w http.ResponseWriter, r *http.Request, selected sele
 	if err != nil {
 		return err
 	}
-	events, err := s.backend.WatchPods(ctx, r.PathValue("namespace"), version)
+	events, err := s.backend.WatchObjects(ctx, s.kind(), r.PathValue("namespace"), version)
 	if err != nil {
 		return err
 	}
-	out := newFrames(w, want, s.now)
-	for i := range list {
-		if selected.matchesPod(&list[i]) {
-			out.send(watch.Event{Type: watch.Added, Object: &list[i]})
+	out := newFrames(w, want, s.resource, s.now)
+	for _, o := range list {
+		if filter.matches(o) {
+			out.send(watch.Event{Type: watch.Added, Object: o})
 		}
 	}
 	if initial && bookmarks {
-		out.send(initialEnd(version))
+		out.send(initialEnd(s.kind(), version))
 	}
 	for event := range events {
 		if event, ok := filter.translate(event); ok {
@@ -64,15 +65,15 @@ func (s *server) watchPods(w http.ResponseWriter, r *http.Request, selected sele
 	return nil
 }
 
-// startFilter returns the filter and, for a watch that begins with the present, the Pods to send first; version is then
-// set to the list's.
-func (s *server) startFilter(r *http.Request, selected selection, version *string, initial bool) (*watchFilter, []corev1.Pod, error) {
+// startFilter returns the filter and, for a watch that begins with the present, the objects to send first; version is
+// then set to the list's.
+func (s *objects) startFilter(r *http.Request, selected selection, version *string, initial bool) (*watchFilter, []kube.Object, error) {
 	fromNow := initial || *version == "" || *version == "0"
-	filter := &watchFilter{selection: selected}
+	filter := &watchFilter{resource: s.resource, selection: selected}
 	if selected.stable() && !fromNow {
 		return filter, nil, nil
 	}
-	list, err := s.backend.ListPods(r.PathValue("namespace"))
+	list, err := s.backend.ListObjects(s.kind(), r.PathValue("namespace"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,38 +86,39 @@ func (s *server) startFilter(r *http.Request, selected selection, version *strin
 }
 
 // initialEnd is the bookmark that ends the initial events of a watch with sendInitialEvents.
-func initialEnd(version string) watch.Event {
-	return watch.Event{Type: watch.Bookmark, Object: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-		ResourceVersion: version,
-		Annotations:     map[string]string{metav1.InitialEventsAnnotationKey: "true"},
-	}}}
+func initialEnd(kind *kube.Kind, version string) watch.Event {
+	o := kind.New()
+	o.SetResourceVersion(version)
+	o.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})
+	return watch.Event{Type: watch.Bookmark, Object: o}
 }
 
 // frames writes a watch's answer. It is a chunked stream: each frame is sent at once.
 type frames struct {
-	encoder *json.Encoder
-	flush   func() error
-	want    view
-	now     func() time.Time
+	encoder  *json.Encoder
+	flush    func() error
+	want     view
+	resource *resource
+	now      func() time.Time
 }
 
-func newFrames(w http.ResponseWriter, want view, now func() time.Time) *frames {
+func newFrames(w http.ResponseWriter, want view, of *resource, now func() time.Time) *frames {
 	w.Header().Set("Content-Type", jsonType)
 	w.WriteHeader(http.StatusOK)
-	out := &frames{encoder: json.NewEncoder(w), flush: http.NewResponseController(w).Flush, want: want, now: now}
+	out := &frames{encoder: json.NewEncoder(w), flush: http.NewResponseController(w).Flush, want: want, resource: of, now: now}
 	_ = out.flush() // the client may be gone: then the request's context ends, and with it the watch
 	return out
 }
 
 func (f *frames) send(event watch.Event) {
 	var object any = event.Object
-	if pod, ok := event.Object.(*corev1.Pod); ok {
+	if o, ok := event.Object.(kube.Object); ok { // else it is a Status
 		if f.want == asTable {
-			table := podTable([]corev1.Pod{*pod}, f.now())
-			table.ResourceVersion = pod.ResourceVersion
+			table := f.resource.table([]kube.Object{o}, f.now())
+			table.ResourceVersion = o.GetResourceVersion()
 			object = table
 		} else {
-			pod.TypeMeta = podType
+			f.resource.setType(o)
 		}
 	}
 	if f.encoder.Encode(frame{event.Type, object}) == nil {
@@ -124,45 +126,48 @@ func (f *frames) send(event watch.Event) {
 	}
 }
 
-// watchFilter turns changes of objects into changes of the set of selected objects: a Pod that begins to match is ADDED,
+// watchFilter turns changes of objects into changes of the set of selected objects: one that begins to match is ADDED,
 // one that ceases to match is DELETED.
 //
-// It has to know whether a Pod matched before the change. Where the watch goes on after an older version, that is known for what
+// It has to know whether an object matched before the change. Where the watch goes on after an older version, that is known for what
 // came by in the stream, and from the list for changes newer than the list. For a replayed change before that it is unknown:
-// then the filter says DELETED for a Pod that does not match, which a client that never had the Pod passes over.
+// then the filter says DELETED for one that does not match, which a client that never had it passes over.
 type watchFilter struct {
+	resource  *resource
 	selection selection
 	listed    uint64 // version of the list
 	inList    map[string]bool
 	inStream  map[string]bool
 }
 
-func podKey(pod *corev1.Pod) string { return pod.Namespace + "/" + pod.Name }
+func objectKey(o kube.Object) string { return o.GetNamespace() + "/" + o.GetName() }
 
-func (f *watchFilter) remember(list *corev1.PodList) {
+func (f *watchFilter) matches(o kube.Object) bool { return f.resource.matches(f.selection, o) }
+
+func (f *watchFilter) remember(list *ObjectList) {
 	if f.selection.stable() {
 		return
 	}
 	f.listed = version(list.ResourceVersion)
 	f.inStream = map[string]bool{}
 	f.inList = make(map[string]bool, len(list.Items))
-	for i := range list.Items {
-		f.inList[podKey(&list.Items[i])] = f.selection.matchesPod(&list.Items[i])
+	for _, o := range list.Items {
+		f.inList[objectKey(o)] = f.matches(o)
 	}
 }
 
 // translate returns the event to send, if any.
 func (f *watchFilter) translate(event watch.Event) (watch.Event, bool) {
-	pod, ok := event.Object.(*corev1.Pod)
+	o, ok := event.Object.(kube.Object)
 	if !ok || event.Type == watch.Bookmark {
 		return event, true
 	}
-	matches := f.selection.matchesPod(pod)
+	matches := f.matches(o)
 	if f.selection.stable() {
 		return event, matches
 	}
-	before, known := f.before(pod)
-	f.inStream[podKey(pod)] = matches && event.Type != watch.Deleted
+	before, known := f.before(o)
+	f.inStream[objectKey(o)] = matches && event.Type != watch.Deleted
 	switch {
 	case event.Type == watch.Deleted:
 		return event, matches || before
@@ -178,14 +183,14 @@ func (f *watchFilter) translate(event watch.Event) (watch.Event, bool) {
 	return event, false
 }
 
-func (f *watchFilter) before(pod *corev1.Pod) (matched, known bool) {
-	if matched, known = f.inStream[podKey(pod)]; known {
+func (f *watchFilter) before(o kube.Object) (matched, known bool) {
+	if matched, known = f.inStream[objectKey(o)]; known {
 		return matched, true
 	}
-	if version(pod.ResourceVersion) <= f.listed {
+	if version(o.GetResourceVersion()) <= f.listed {
 		return false, false
 	}
-	return f.inList[podKey(pod)], true
+	return f.inList[objectKey(o)], true
 }
 
 // version reads a resourceVersion as the number it is here; 0 if it is none.

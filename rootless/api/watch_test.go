@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // A selection by label sees Pods come and go as their labels change.
@@ -21,11 +23,8 @@ func TestWatchFilter(t *testing.T) {
 			ResourceVersion: version, Namespace: "default", Name: name, Labels: map[string]string{"on": on},
 		}}
 	}
-	filter := &watchFilter{selection: selected}
-	filter.remember(&corev1.PodList{
-		ListMeta: metav1.ListMeta{ResourceVersion: "10"},
-		Items:    []corev1.Pod{*pod("5", "lit", "1"), *pod("6", "dark", "0")},
-	})
+	filter := &watchFilter{resource: resources[0], selection: selected}
+	filter.remember(&ObjectList{ResourceVersion: "10", Items: []kube.Object{pod("5", "lit", "1"), pod("6", "dark", "0")}})
 	for i, test := range []struct {
 		kind watch.EventType
 		pod  *corev1.Pod
@@ -58,7 +57,7 @@ func TestStableSelection(t *testing.T) {
 	for selector, want := range map[string]bool{
 		"": true, "metadata.name=a": true, "metadata.name!=a,metadata.namespace=b": true, "status.phase=Running": false,
 	} {
-		selected, err := parseSelection(url.Values{"fieldSelector": {selector}}, podFields(&corev1.Pod{}))
+		selected, err := parseSelection(url.Values{"fieldSelector": {selector}}, resources[0].fieldsOf(&corev1.Pod{}))
 		if err != nil || selected.stable() != want {
 			t.Errorf("%q: %v, %v", selector, selected.stable(), err)
 		}

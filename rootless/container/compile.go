@@ -17,6 +17,8 @@ type Options struct {
 	Seccomp []byte
 	// LastCapability is the kernel's highest (/proc/sys/kernel/cap_last_cap).
 	LastCapability int
+	// Single: the Pod's user namespace has one id.
+	Single bool
 }
 
 // Names under which a Plan inherits descriptors. The sources of bind mounts are "bind:" and the destination.
@@ -36,6 +38,11 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 		plan.NamespaceFlags(unix.CLONE_NEWUSER|unix.CLONE_NEWNET|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS))
 	b.Fork("make the container's namespaces", unix.CLONE_NEWNS|unix.CLONE_NEWPID|unix.CLONE_NEWCGROUP)
 	b.Call("", unix.SYS_SETSID)
+	renamed := len(spec.Linux.UIDMappings) > 0
+	var self any
+	if renamed {
+		self = b.Call("", unix.SYS_OPENAT, atFDCWD, "/proc/self", plan.Flags{Value: pathFlags | unix.O_DIRECTORY, Name: "O_PATH|O_DIRECTORY|O_CLOEXEC"}, 0)
+	}
 	b.root = b.Inherit(rootFD)
 	b.Call("attach the root file system", unix.SYS_MOVE_MOUNT, b.root, "", atFDCWD, o.Staging,
 		plan.Flags{Value: unix.MOVE_MOUNT_F_EMPTY_PATH, Name: "F_EMPTY_PATH"})
@@ -55,6 +62,9 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 		b.setAttributes("make the root file system read-only", b.root, unix.MOUNT_ATTR_RDONLY)
 	}
 	b.pivot()
+	if renamed {
+		b.rename(self, spec.Linux)
+	}
 	if err := b.process(spec.Process, b.root); err != nil {
 		return nil, err
 	}
@@ -66,8 +76,17 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 func CompileExec(p *specs.Process, o Options) (*plan.Plan, error) {
 	b := &builder{Plan: plan.New(), options: o}
 	b.hide()
-	b.Call("join the container's namespaces", unix.SYS_SETNS, b.Inherit(targetFD), plan.NamespaceFlags(unix.CLONE_NEWUSER|
-		unix.CLONE_NEWNS|unix.CLONE_NEWPID|unix.CLONE_NEWNET|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS|unix.CLONE_NEWCGROUP))
+	join := func(namespaces uint64) {
+		b.Call("join the container's namespaces", unix.SYS_SETNS, b.Inherit(targetFD), plan.NamespaceFlags(namespaces))
+	}
+	const others = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+	if o.Single {
+		// The container may have a user namespace of its own, which has no power over the others: they are joined first.
+		join(others)
+		join(unix.CLONE_NEWUSER)
+	} else {
+		join(unix.CLONE_NEWUSER | others)
+	}
 	b.Fork("enter the container's pid namespace", 0)
 	b.Call("", unix.SYS_SETSID)
 	if p.Terminal {

@@ -56,14 +56,16 @@ func TestCompileGolden(t *testing.T) {
 	}
 	restricted.User = User{UID: 101, GID: 101, Groups: []uint32{7, 8}}
 	restricted.Container.WorkingDir = "/var/lib/work"
-	for name, c := range map[string]Config{"nginx.plan": nginx(), "restricted.plan": restricted} {
+	single, renamed := nginx(), restricted
+	single.Single, renamed.Single = true, true
+	for name, c := range map[string]Config{"nginx.plan": nginx(), "restricted.plan": restricted, "single.plan": single, "renamed.plan": renamed} {
 		t.Run(name, func(t *testing.T) {
 			spec, err := Spec(c)
 			if err != nil {
 				t.Fatal(err)
 			}
 			spec.Linux.Sysctl = map[string]string{"net.core.somaxconn": "512"}
-			p, err := Compile(spec, Options{Staging: "/run/staging", Seccomp: make([]byte, 16), LastCapability: 40})
+			p, err := Compile(spec, Options{Staging: "/run/staging", Seccomp: make([]byte, 16), LastCapability: 40, Single: c.Single})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,11 +81,13 @@ func TestCompileExecGolden(t *testing.T) {
 	}
 	process := *spec.Process
 	process.Args, process.Terminal = []string{"sh"}, true
-	p, err := CompileExec(&process, Options{Seccomp: make([]byte, 16), LastCapability: 40})
-	if err != nil {
-		t.Fatal(err)
+	for name, single := range map[string]bool{"exec.plan": false, "exec-single.plan": true} {
+		p, err := CompileExec(&process, Options{Seccomp: make([]byte, 16), LastCapability: 40, Single: single})
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, p.String())
 	}
-	golden(t, "exec.plan", p.String())
 }
 
 // TestImagePathsAreNeverWalked looks through a Plan for a call that would follow a path of the image by itself.

@@ -68,7 +68,7 @@ func (r *Runtime) Exec(c *Container, cmd Command) (pid int, err error) {
 	if cmd.Terminal {
 		process.Env = append([]string{"TERM=xterm"}, process.Env...)
 	}
-	p, err := CompileExec(&process, Options{Seccomp: like.filter, LastCapability: r.lastCap})
+	p, err := CompileExec(&process, Options{Seccomp: like.filter, LastCapability: r.lastCap, Single: r.single})
 	if err != nil {
 		return 0, err
 	}

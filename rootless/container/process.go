@@ -107,13 +107,19 @@ func (b *builder) privileges(p *specs.Process) error {
 }
 
 func (b *builder) identityGroups(u specs.User) {
+	if !b.options.Single {
+		b.groups(u)
+	}
+	b.Call(fmt.Sprintf("become group %d", u.GID), unix.SYS_SETRESGID, int(u.GID), int(u.GID), int(u.GID))
+}
+
+func (b *builder) groups(u specs.User) {
 	groups := make([]byte, 0, 4*len(u.AdditionalGids))
 	for _, g := range u.AdditionalGids {
 		groups = binary.NativeEndian.AppendUint32(groups, g)
 	}
 	list := plan.Described{Bytes: groups, Text: fmt.Sprint(u.AdditionalGids)}
 	b.Call("set the supplementary groups", unix.SYS_SETGROUPS, len(u.AdditionalGids), list)
-	b.Call(fmt.Sprintf("become group %d", u.GID), unix.SYS_SETRESGID, int(u.GID), int(u.GID), int(u.GID))
 }
 
 // capabilities appends capset(2) and the ambient set.

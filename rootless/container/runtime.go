@@ -26,15 +26,16 @@ type Runtime struct {
 	paths   state.Paths
 	staging string
 	lastCap int
+	single  bool
 
 	mu       sync.Mutex
 	profiles map[string]*specs.LinuxSeccomp // RuntimeDefault by the capabilities it depends on
 	filters  map[*specs.LinuxSeccomp][]byte // of profiles, compiled
 }
 
-// NewRuntime prepares the runtime directory.
-func NewRuntime(paths state.Paths) (*Runtime, error) {
-	r := &Runtime{paths: paths, staging: paths.Staging(), profiles: map[string]*specs.LinuxSeccomp{}, filters: map[*specs.LinuxSeccomp][]byte{}}
+// NewRuntime prepares the runtime directory. single says that the user namespaces of Pods have one id.
+func NewRuntime(paths state.Paths, single bool) (*Runtime, error) {
+	r := &Runtime{paths: paths, single: single, staging: paths.Staging(), profiles: map[string]*specs.LinuxSeccomp{}, filters: map[*specs.LinuxSeccomp][]byte{}}
 	if err := os.MkdirAll(r.staging, 0o700); err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func (r *Runtime) start(id string, spec *specs.Spec, s Sources, stdio [3]*os.Fil
 	if err != nil {
 		return nil, err
 	}
-	p, err := Compile(spec, Options{Staging: r.staging, Seccomp: rules, LastCapability: r.lastCap})
+	p, err := Compile(spec, Options{Staging: r.staging, Seccomp: rules, LastCapability: r.lastCap, Single: r.single})
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +228,7 @@ func (r *Runtime) makeStreams(id string, uid uint32) (streams [3]*os.File, err e
 		if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
 			return streams, &os.PathError{Op: "mkfifo", Path: path, Err: err}
 		}
-		if err := os.Chown(path, int(uid), -1); err != nil {
+		if err := os.Chown(path, r.owner(uid), -1); err != nil {
 			return streams, err
 		}
 		// Not through os.OpenFile: that would make the descriptor, which the container shares, non-blocking.
@@ -238,6 +239,14 @@ func (r *Runtime) makeStreams(id string, uid uint32) (streams [3]*os.File, err e
 		streams[i] = os.NewFile(uintptr(fd), path)
 	}
 	return streams, nil
+}
+
+// owner is who a container's user is for the node.
+func (r *Runtime) owner(uid uint32) int {
+	if r.single {
+		return 0
+	}
+	return int(uid)
 }
 
 // OpenStreams opens the reading ends of a container's stdout and stderr.

@@ -26,6 +26,7 @@ type Config struct {
 	Files         Files               // host paths of the files that a Pod's containers share
 	Seccomp       *specs.LinuxSeccomp // nil: unconfined
 	Cgroup        bool                // mount cgroup2 on /sys/fs/cgroup
+	Single        bool                // the Pod's user namespace has one id
 }
 
 // Files are host paths of what every container of a Pod sees at a fixed place.
@@ -56,6 +57,9 @@ func Spec(c Config) (*specs.Spec, error) {
 	secure(&g, c)
 	namespaces(&g, c)
 	mounts(&g, c)
+	if c.Single {
+		fold(g.Config)
+	}
 	return g.Config, nil
 }
 

@@ -30,7 +30,7 @@ func (r *Runtime) Terminal(c *Container, uid uint32) (master, slave *os.File, er
 	}
 	slave = os.NewFile(uintptr(peer), "terminal")
 	// Non-blocking before NewFile, so that reads wait in Go's poller and not in a thread.
-	err = errors.Join(unix.SetNonblock(fd, true), slave.Chown(int(uid), -1))
+	err = errors.Join(unix.SetNonblock(fd, true), slave.Chown(r.owner(uid), -1))
 	master = os.NewFile(uintptr(fd), "terminal")
 	if err != nil {
 		master.Close()

@@ -61,7 +61,7 @@ spec:
 			t.Errorf("LineOf(%q) = %d, want %d", path, got, want)
 		}
 	}
-	if got := (&Object{Line: 5}).LineOf("spec"); got != 5 {
+	if got := (&Entry{Line: 5}).LineOf("spec"); got != 5 {
 		t.Errorf("an object that was not decoded: %d", got)
 	}
 }

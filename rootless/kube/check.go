@@ -13,6 +13,7 @@ import (
 // checker compares a document with a Go type of the API and notes everything that does not fit, where the
 // decoder would stop at the first thing and know no line.
 type checker struct {
+	quiet  bool // do not repeat what was written: it may be secret
 	errors []*Error
 }
 
@@ -65,6 +66,9 @@ func (c *checker) want(k kind, v *value, path string, line int) bool {
 	hint := ""
 	if k == isString && (v.kind == isNumber || v.kind == isBoolean) {
 		hint = fmt.Sprintf(": write %q in quotes", v.written)
+		if c.quiet {
+			hint = ": write it in quotes"
+		}
 	}
 	c.fail(path, line, "expected %s, got %s%s", k, v.kind, hint)
 	return false

@@ -10,9 +10,9 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// Object is one object of a manifest.
-type Object struct {
-	Pod    *corev1.Pod
+// Entry is one object of a manifest.
+type Entry struct {
+	Object Object
 	Source string // file name, or "-" for standard input
 	Line   int    // where it begins
 	Raw    []byte // its JSON, with exactly the fields that the user wrote
@@ -21,11 +21,17 @@ type Object struct {
 }
 
 // LineOf returns the line of a field, named as in field.Error, or of the nearest thing around it that the user wrote.
-func (o *Object) LineOf(path string) int {
-	if o.document == nil {
-		return o.Line
+func (e *Entry) LineOf(path string) int {
+	if e.document == nil {
+		return e.Line
 	}
-	return o.document.lineOf(path)
+	if rest, ok := strings.CutPrefix(path, "data["); ok && e.Object != nil && KindOf(e.Object) == Secrets {
+		// What is wrong with data may have been written as stringData.
+		if key, _, _ := strings.Cut(rest, "]"); e.document.get("stringData").member(key) != nil {
+			path = "stringData[" + rest
+		}
+	}
+	return e.document.lineOf(path)
 }
 
 // Error is a mistake in a manifest. It reads "pod.yaml:7: spec.containers[0].imag: unknown field".
@@ -59,14 +65,14 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Decode reads a manifest: YAML or JSON, any number of documents, lists flattened. The error, if any, joins one *Error for each
 // mistake, in the order of the file; the objects without a mistake are returned with it. An empty manifest is no error.
-func Decode(source string, data []byte) ([]Object, error) {
+func Decode(source string, data []byte) ([]Entry, error) {
 	documents, err := read(data)
 	d := &decoder{source: source}
 	for _, v := range documents {
 		d.decode(v, "")
 	}
 	d.fail(err)
-	return d.objects, errors.Join(d.errors...)
+	return d.entries, errors.Join(d.errors...)
 }
 
 // read parses data. What starts with a brace is JSON, or else YAML's flow style.
@@ -89,7 +95,7 @@ func read(data []byte) ([]*value, error) {
 
 type decoder struct {
 	source  string
-	objects []Object
+	entries []Entry
 	errors  []error
 }
 
@@ -111,15 +117,16 @@ func (d *decoder) decode(v *value, path string) {
 		return
 	}
 	kind, version := d.text(v, path, "kind"), d.text(v, path, "apiVersion")
+	known, isList := named(kind)
 	switch {
 	case kind == "" || version == "":
-	case version == "v1" && (kind == "List" || kind == "PodList"):
+	case version == "v1" && (kind == "List" || isList):
 		d.decodeList(v, path)
-	case version == "v1" && kind == "Pod":
-		d.decodePod(v, path)
+	case version == "v1" && known != nil:
+		d.decodeObject(v, path, known)
 	default:
 		d.fail(&Error{Line: v.lineOf("kind"), Path: join(path, "kind"),
-			Message: fmt.Sprintf("kind %q in version %q is not supported: this version of peapod takes Pods (v1) and Lists of them", kind, version)})
+			Message: fmt.Sprintf("kind %q in version %q is not supported: this version of peapod takes %s (v1) and Lists of them", kind, version, plurals())})
 	}
 }
 
@@ -152,9 +159,9 @@ func (d *decoder) decodeList(v *value, path string) {
 	}
 }
 
-func (d *decoder) decodePod(v *value, path string) {
-	var c checker
-	c.check(v, reflect.TypeFor[corev1.Pod](), path, v.line)
+func (d *decoder) decodeObject(v *value, path string, kind *Kind) {
+	c := checker{quiet: kind == Secrets}
+	c.check(v, reflect.TypeOf(kind.New()), path, v.line)
 	for _, err := range c.errors {
 		d.fail(err)
 	}
@@ -162,21 +169,21 @@ func (d *decoder) decodePod(v *value, path string) {
 		return
 	}
 	raw := v.appendJSON(nil)
-	pod, err := DecodePod(raw)
+	object, err := kind.Decode(raw)
 	if err != nil { // something that the checker does not know of
 		d.fail(&Error{Line: v.line, Path: path, Message: err.Error(), cause: err})
 		return
 	}
-	d.objects = append(d.objects, Object{Pod: pod, Source: d.source, Line: v.line, Raw: raw, document: v})
+	d.entries = append(d.entries, Entry{Object: object, Source: d.source, Line: v.line, Raw: raw, document: v})
 }
 
-// DecodePod decodes the JSON of a Pod. Fields that are unknown or given twice are errors, in the API server's words. kind and
-// apiVersion may be missing, as they are in a request to an address that tells them.
-func DecodePod(data []byte) (*corev1.Pod, error) {
-	pod := &corev1.Pod{}
-	strict, err := kjson.UnmarshalStrict(data, pod)
+// Decode decodes the JSON of an object of this kind. Fields that are unknown or given twice are errors, in the API server's words. kind
+// and apiVersion may be missing, as they are in a request to an address that tells them.
+func (k *Kind) Decode(data []byte) (Object, error) {
+	o := k.New()
+	strict, err := kjson.UnmarshalStrict(data, o)
 	if err != nil {
-		return nil, fmt.Errorf("Pod in version \"v1\" cannot be handled as a Pod: %w", err) //nolint:staticcheck // the API server's words
+		return nil, fmt.Errorf("%[1]s in version \"v1\" cannot be handled as a %[1]s: %[2]w", k.Name, err)
 	}
 	if len(strict) > 0 {
 		words := make([]string, len(strict))
@@ -185,11 +192,13 @@ func DecodePod(data []byte) (*corev1.Pod, error) {
 		}
 		return nil, fmt.Errorf("strict decoding error: %s", strings.Join(words, ", "))
 	}
-	if pod.Kind == "" && pod.APIVersion == "" {
-		pod.Kind, pod.APIVersion = "Pod", "v1"
+	version, name := o.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
+	if name == "" && version == "" {
+		name, version = k.Name, "v1"
+		o.GetObjectKind().SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(k.Name))
 	}
-	if pod.Kind != "Pod" || pod.APIVersion != "v1" {
-		return nil, fmt.Errorf("no kind %q is registered for version %q", pod.Kind, pod.APIVersion)
+	if name != k.Name || version != "v1" {
+		return nil, fmt.Errorf("no kind %q is registered for version %q", name, version)
 	}
-	return pod, nil
+	return o, nil
 }

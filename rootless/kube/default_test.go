@@ -33,10 +33,7 @@ func TestDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := DecodePod(input)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := decodePod(t, input)
 	Default(p)
 	got, err := json.MarshalIndent(p.Spec, "", "  ")
 	if err != nil {

@@ -1,19 +1,22 @@
-// Package kube turns manifests into Pods and says what in them cannot be done.
+// Package kube turns manifests into objects, Pods and what they need, and says what in them cannot be done.
 //
 // Four questions are asked of a manifest, each by a function of its own, so that every mistake is named at once and before
 // anything starts:
 //
-//	objects, err := Decode("pod.yaml", data)      is it a Pod at all?  unknown fields, wrong types: pod.yaml:7: spec.…: …
-//	Default(pod)                                   what does Kubernetes fill in?
-//	errs := Validate(pod, features)                is it right, and can this version do it?  field.ErrorList, in Kubernetes' words
-//	lines := WithoutEffect(pod, features)          what is accepted but changes nothing on one machine?
+//	entries, err := Decode("pod.yaml", data)      is it a Pod at all?  unknown fields, wrong types: pod.yaml:7: spec.…: …
+//	kind.Default(object)                           what does Kubernetes fill in?
+//	errs := kind.Validate(object, features)        is it right, and can this version do it?  field.ErrorList, in Kubernetes' words
+//	lines := WithoutEffect(object, features)       what is accepted but changes nothing on one machine?
 //
-// The third and fourth are two readings of one table (fields.go): every field of a Pod is in exactly one class, honoured, without
-// effect, not yet, or never. A later version deletes rows of the third class; a field that a newer Kubernetes adds fails a test until
-// somebody puts it into the table.
+// A Kind has the answers for one kind of object; Default, Validate and so on without one are those for Pods. The third and fourth are
+// two readings of one table (fields.go): every field of a Pod is in exactly one class, honoured, without effect, not yet, or never. A
+// later version deletes rows of the third class; a field that a newer Kubernetes adds fails a test until somebody puts it into the
+// table.
 //
-// For a Pod that exists, ValidateUpdate says which changes are allowed and Equal whether there is one. The rest are small
-// pure functions that the container of a Pod needs: Environment, Command, Hostname, QOS.
+// For an object that exists, ValidateUpdate says which changes are allowed and Equal whether there is one. The rest are small
+// pure functions that running a Pod needs: Environment, Command, Hostname, QOS, PullCredentials.
+//
+// What a Secret holds is in no error and no warning.
 //
 // Decode takes YAML from strangers: size, depth, number of values and number of documents are bounded, aliases are
 // expanded within the same bounds, and an error names the line. It reads YAML as kubectl does (YAML 1.1: yes and on are booleans).

@@ -83,7 +83,7 @@ var table = map[string]rule{
 	"spec.hostIPC":                       {class: notYet},
 	"spec.shareProcessNamespace":         {class: notYet, same: is(false)},
 	"spec.securityContext":               {class: honoured},
-	"spec.imagePullSecrets":              {class: notYet},
+	"spec.imagePullSecrets":              {class: whole},
 	"spec.hostname":                      {class: whole},
 	"spec.subdomain":                     {class: notYet},
 	"spec.affinity":                      {class: noEffect, reason: oneNode},
@@ -198,12 +198,15 @@ type finding struct {
 	rule rule
 }
 
-// findings walks the Pod and returns the fields that are set and not simply honoured, in the order of the API's types.
-func findings(pod *corev1.Pod, features Features) []finding {
+// findings walks an object's metadata and spec and returns the fields that are set and not simply honoured, in the order of the
+// API's types. A Pod is the only kind with a spec.
+func findings(o Object, features Features) []finding {
 	w := &walker{features: features}
-	v := reflect.ValueOf(pod).Elem()
+	v := reflect.ValueOf(o).Elem()
 	w.fields(v.FieldByName("ObjectMeta"), "metadata", field.NewPath("metadata"))
-	w.fields(v.FieldByName("Spec"), "spec", field.NewPath("spec"))
+	if spec := v.FieldByName("Spec"); spec.IsValid() {
+		w.fields(spec, "spec", field.NewPath("spec"))
+	}
 	return w.found
 }
 
@@ -254,11 +257,11 @@ func unset(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// WithoutEffect returns one line for each field of the Pod that is accepted but changes nothing on this machine, such as
+// WithoutEffect returns one line for each field of the object that is accepted but changes nothing on this machine, such as
 // "spec.nodeSelector: has no effect on a single node". The values that Default fills in are not mentioned.
-func WithoutEffect(pod *corev1.Pod, features Features) []string {
+func WithoutEffect(o Object, features Features) []string {
 	var lines []string
-	for _, f := range findings(pod, features) {
+	for _, f := range findings(o, features) {
 		if f.rule.class == noEffect {
 			lines = append(lines, f.path.String()+": has no effect "+f.rule.reason)
 		}

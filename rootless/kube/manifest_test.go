@@ -49,29 +49,30 @@ func TestManifests(t *testing.T) {
 
 func examine(t *testing.T, source string, data []byte) string {
 	var out strings.Builder
-	objects, err := Decode(source, data)
+	entries, err := Decode(source, data)
 	if err != nil {
 		fmt.Fprintln(&out, err)
 	}
-	for _, o := range objects {
-		fmt.Fprintf(&out, "%s:%d: pod %s\n", o.Source, o.Line, o.Pod.Name)
-		pod := o.Pod.DeepCopy()
-		pod.Namespace = "default"
-		Default(pod)
-		again := pod.DeepCopy()
-		Default(again)
-		if !reflect.DeepEqual(pod, again) {
+	for _, e := range entries {
+		kind := KindOf(e.Object)
+		fmt.Fprintf(&out, "%s:%d: %s %s\n", e.Source, e.Line, strings.ToLower(kind.Name), e.Object.GetName())
+		o := e.Object.DeepCopyObject().(Object)
+		o.SetNamespace("default")
+		kind.Default(o)
+		again := o.DeepCopyObject().(Object)
+		kind.Default(again)
+		if !reflect.DeepEqual(o, again) {
 			t.Errorf("Default changes what it has set")
 		}
-		for _, err := range Validate(pod, Features{}) {
-			fmt.Fprintf(&out, "  %d: %v\n", o.LineOf(err.Field), err)
+		for _, err := range kind.Validate(o, Features{}) {
+			fmt.Fprintf(&out, "  %d: %v\n", e.LineOf(err.Field), err)
 		}
-		for _, line := range WithoutEffect(pod, Features{}) {
+		for _, line := range WithoutEffect(o, Features{}) {
 			path, _, _ := strings.Cut(line, ":")
-			fmt.Fprintf(&out, "  %d: %s\n", o.LineOf(path), line)
+			fmt.Fprintf(&out, "  %d: %s\n", e.LineOf(path), line)
 		}
-		if !json.Valid(o.Raw) {
-			t.Errorf("Raw is no JSON: %s", o.Raw)
+		if !json.Valid(e.Raw) {
+			t.Errorf("Raw is no JSON: %s", e.Raw)
 		}
 	}
 	return out.String()

@@ -43,7 +43,11 @@ func (v *value) get(key string) *value {
 	return nil
 }
 
+// member is get with its place. A value that is missing has none.
 func (v *value) member(key string) *member {
+	if v == nil {
+		return nil
+	}
 	for i := range v.members {
 		if v.members[i].key == key {
 			return &v.members[i]

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -24,15 +25,29 @@ const mayChange = "pod updates may not change fields other than `spec.containers
 // Equal says whether applying a manifest to a stored Pod would change nothing of its labels, annotations and spec. Both
 // have been through Default.
 func Equal(applied, stored *corev1.Pod) bool {
-	return maps.Equal(applied.Labels, stored.Labels) &&
-		maps.Equal(ownAnnotations(applied), ownAnnotations(stored)) &&
-		equality.Semantic.DeepEqual(placed(applied, stored), &stored.Spec)
+	return sameLabels(applied, stored) && equality.Semantic.DeepEqual(placed(applied, stored), &stored.Spec)
 }
 
-func ownAnnotations(pod *corev1.Pod) map[string]string {
-	annotations := maps.Clone(pod.Annotations)
+// sameLabels compares labels and annotations, but for kubectl's own.
+func sameLabels(a, b metav1.Object) bool {
+	return maps.Equal(a.GetLabels(), b.GetLabels()) && maps.Equal(ownAnnotations(a), ownAnnotations(b))
+}
+
+func ownAnnotations(o metav1.Object) map[string]string {
+	annotations := maps.Clone(o.GetAnnotations())
 	delete(annotations, lastApplied)
 	return annotations
+}
+
+func adoptLabels(stored, applied metav1.Object) {
+	stored.SetLabels(applied.GetLabels())
+	stored.SetAnnotations(applied.GetAnnotations())
+}
+
+func adoptPod(stored, applied *corev1.Pod) {
+	adoptLabels(stored, applied)
+	stored.Spec = *placed(applied, stored)
+	stored.Generation++
 }
 
 // placed is the spec of pod on the node where the old one is, since a manifest does not say that.
@@ -48,10 +63,7 @@ func placed(pod, old *corev1.Pod) *corev1.PodSpec {
 // added, nothing else. Both have been through Default. The error names the fields that differ.
 func ValidateUpdate(pod, old *corev1.Pod) field.ErrorList {
 	path := field.NewPath("spec")
-	var errs field.ErrorList
-	if pod.ResourceVersion != "" { // else it is an apply, which has no metadata of the stored object
-		errs = apivalidation.ValidateObjectMetaUpdate(&pod.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
-	}
+	errs := validateMetadataUpdate(&pod.ObjectMeta, &old.ObjectMeta)
 	if len(pod.Spec.Containers) != len(old.Spec.Containers) {
 		return append(errs, field.Forbidden(path.Child("containers"), "pod updates may not add or remove containers"))
 	}
@@ -75,6 +87,14 @@ func ValidateUpdate(pod, old *corev1.Pod) field.ErrorList {
 		errs = append(errs, field.Forbidden(path, mayChange+"\n"+strings.Join(differences(spec, &old.Spec), "\n")))
 	}
 	return errs
+}
+
+// validateMetadataUpdate has nothing to say of an apply, which brings no metadata of the stored object.
+func validateMetadataUpdate(applied, stored *metav1.ObjectMeta) field.ErrorList {
+	if applied.ResourceVersion == "" {
+		return nil
+	}
+	return apivalidation.ValidateObjectMetaUpdate(applied, stored, field.NewPath("metadata"))
 }
 
 func validateTolerations(tolerations, old []corev1.Toleration, path *field.Path) field.ErrorList {

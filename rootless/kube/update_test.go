@@ -9,12 +9,18 @@ import (
 
 func pod(t *testing.T, spec string) *corev1.Pod {
 	t.Helper()
-	p, err := DecodePod([]byte(`{"metadata": {"name": "demo", "namespace": "default", "labels": {"a": "b"}}, "spec": ` + spec + `}`))
+	p := decodePod(t, []byte(`{"metadata": {"name": "demo", "namespace": "default", "labels": {"a": "b"}}, "spec": `+spec+`}`))
+	Default(p)
+	return p
+}
+
+func decodePod(t *testing.T, data []byte) *corev1.Pod {
+	t.Helper()
+	o, err := Pods.Decode(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	Default(p)
-	return p
+	return o.(*corev1.Pod)
 }
 
 const (

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -15,12 +16,8 @@ import (
 // Validate returns everything that is wrong with a Pod or cannot be done by this version, worded as Kubernetes words
 // it. The Pod has been through Default and has its namespace.
 func Validate(pod *corev1.Pod, features Features) field.ErrorList {
-	metadata, spec := field.NewPath("metadata"), field.NewPath("spec")
-	errs := apivalidation.ValidateObjectMeta(&pod.ObjectMeta, true, apivalidation.NameIsDNSSubdomain, metadata)
-	if pod.Name == "" && pod.GenerateName != "" {
-		errs = append(errs, field.Required(metadata.Child("name"), "generateName is not supported by this version of peapod"))
-	}
-	errs = append(errs, validateSpec(&pod.Spec, spec)...)
+	errs := validateMetadata(&pod.ObjectMeta)
+	errs = append(errs, validateSpec(&pod.Spec, field.NewPath("spec"))...)
 	return append(errs, unsupported(pod, features)...)
 }
 
@@ -38,6 +35,16 @@ func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	}
 	if spec.OS != nil {
 		errs = append(errs, oneOf(path.Child("os", "name"), spec.OS.Name, corev1.Linux)...)
+	}
+	return errs
+}
+
+// validateMetadata is about an object whose name is a DNS subdomain.
+func validateMetadata(meta *metav1.ObjectMeta) field.ErrorList {
+	path := field.NewPath("metadata")
+	errs := apivalidation.ValidateObjectMeta(meta, true, apivalidation.NameIsDNSSubdomain, path)
+	if meta.Name == "" && meta.GenerateName != "" {
+		errs = append(errs, field.Required(path.Child("name"), "generateName is not supported by this version of peapod"))
 	}
 	return errs
 }

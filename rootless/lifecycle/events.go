@@ -46,8 +46,8 @@ type (
 	// ImageFailed answers PullImage.
 	ImageFailed struct {
 		Container, Image string // as in PullImage
-		Reason           string // ErrImagePull if empty; ErrImageNeverPull, InvalidImageName, …
-		Err              string
+		Reason           string // ErrImagePull if empty; ErrImageNeverPull, InvalidImageName or ImageInspectError
+		Err              string // the cause alone: the sentence around it follows from Reason
 	}
 
 	// ContainerStarted answers StartContainer: the first instruction has run. A start that nobody waits for is undone.

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,7 @@ const (
 	ErrImagePull      = "ErrImagePull"
 	ErrImageNeverPull = "ErrImageNeverPull"
 	InvalidImageName  = "InvalidImageName"
+	ImageInspectError = "ImageInspectError"
 	imagePullBackOff  = "ImagePullBackOff"
 )
 
@@ -24,7 +26,7 @@ func (s *step) haveImage(c *Container) bool {
 	case HaveImage:
 		return true
 	case FailedImage:
-		if image.retries() && s.due(image.Backoff.Since.Add(errImageShown)) {
+		if image.backsOff() && s.due(image.Backoff.Since.Add(errImageShown)) {
 			image.Phase = BackingOff
 			s.emit(corev1.EventTypeNormal, "BackOff", c.Name, "Back-off pulling image %q", image.Name)
 			s.emit(corev1.EventTypeWarning, "Failed", c.Name, "Error: %s", imagePullBackOff)
@@ -42,8 +44,14 @@ func (s *step) haveImage(c *Container) bool {
 	return false
 }
 
-// retries says whether the failure may go away by itself, so that the kubelet would call the wait a back-off.
-func (i *Image) retries() bool { return i.Reason != ErrImageNeverPull && i.Reason != InvalidImageName }
+// backsOff says whether what failed was a pull. The kubelet looks for anything else again with every sync of the Pod.
+func (i *Image) backsOff() bool {
+	switch i.Reason {
+	case ErrImageNeverPull, InvalidImageName, ImageInspectError:
+		return false
+	}
+	return true
+}
 
 func (s *step) pull(c *Container, spec *corev1.Container) {
 	c.Image.Phase, c.Image.Name = PullingImage, spec.Image
@@ -86,14 +94,22 @@ func (s *step) imageFailed(e ImageFailed) {
 	}
 	image := &c.Image
 	image.Phase, image.Reason, image.Error = FailedImage, e.Reason, e.Err
-	image.Backoff.raise(s.now, s.now)
-	image.Backoff.Until = s.now.Add(image.Backoff.Delay)
+	if image.backsOff() {
+		image.Backoff.raise(s.now, s.now)
+		image.Backoff.Until = s.now.Add(image.Backoff.Delay)
+	} else {
+		image.Backoff.Until = s.now.Add(retryDelay)
+	}
 	switch e.Reason {
 	case ErrImageNeverPull:
-		image.Error = "Container image \"" + e.Image + "\" is not present with pull policy of Never"
+		image.Error = fmt.Sprintf("Container image %q is not present with pull policy of Never", e.Image)
 		s.emit(corev1.EventTypeWarning, ErrImageNeverPull, c.Name, "%s", image.Error)
 	case InvalidImageName:
-		s.emit(corev1.EventTypeWarning, "InspectFailed", c.Name, "Failed to apply default image tag %q: %s", e.Image, e.Err)
+		image.Error = fmt.Sprintf("Failed to apply default image tag %q: %s", e.Image, e.Err)
+		s.emit(corev1.EventTypeWarning, "InspectFailed", c.Name, "%s", image.Error)
+	case ImageInspectError:
+		image.Error = fmt.Sprintf("Failed to inspect image %q: %s", e.Image, e.Err)
+		s.emit(corev1.EventTypeWarning, "InspectFailed", c.Name, "%s", image.Error)
 	default:
 		s.emit(corev1.EventTypeWarning, "Failed", c.Name, "Failed to pull image %q: %s", e.Image, e.Err)
 	}

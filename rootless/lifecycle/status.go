@@ -118,7 +118,7 @@ func (p *Pod) shownWaiting(c *Container) bool {
 // while that is tried again.
 func (p *Pod) waiting(c *Container) *corev1.ContainerStateWaiting {
 	switch image := &c.Image; {
-	case image.Reason != "" && image.Phase != FailedImage && image.retries():
+	case image.Reason != "" && image.Phase != FailedImage && image.backsOff():
 		return &corev1.ContainerStateWaiting{Reason: imagePullBackOff,
 			Message: fmt.Sprintf("Back-off pulling image %q: %s: %s", image.Name, image.Reason, image.Error)}
 	case image.Reason != "":

@@ -121,28 +121,36 @@ func (p *pod) removeSandbox() lifecycle.Event {
 	return lifecycle.SandboxRemoved{}
 }
 
-// pullImage answers lifecycle.PullImage.
-func (p *pod) pullImage(a lifecycle.PullImage) lifecycle.Event {
+// pullImage answers lifecycle.PullImage. An image in the store is for every Pod, whoever's credentials it came with: all of them are
+// this user's.
+func (p *pod) pullImage(object *corev1.Pod, a lifecycle.PullImage) lifecycle.Event {
 	failed := func(reason string, err error) lifecycle.Event {
 		return lifecycle.ImageFailed{Container: a.Container, Image: a.Image, Reason: reason, Err: err.Error()}
 	}
 	if _, err := image.ParseReference(a.Image); err != nil {
-		return failed("InvalidImageName", fmt.Errorf("Failed to apply default image tag %q: %w", a.Image, err)) //nolint:staticcheck // the kubelet's words
+		return failed(lifecycle.InvalidImageName, err)
 	}
 	present, err := p.node.images.Get(a.Image)
 	switch {
 	case err != nil && !errors.Is(err, image.ErrNotFound):
-		return failed("ImageInspectError", err)
-	case err == nil && a.Policy != corev1.PullAlways:
+		return failed(lifecycle.ImageInspectError, err)
+	case err == nil && a.Policy != corev1.PullAlways && p.claim(a.Container, present.ID) == nil:
 		return lifecycle.ImageReady{Container: a.Container, Image: a.Image, ImageID: present.ID, Present: true}
-	case err != nil && a.Policy == corev1.PullNever:
-		return failed("ErrImageNeverPull", fmt.Errorf("Container image %q is not present with pull policy of Never", a.Image)) //nolint:staticcheck // the kubelet's words
+	case a.Policy == corev1.PullNever:
+		return failed(lifecycle.ErrImageNeverPull, image.ErrNotFound)
 	}
 	p.post(lifecycle.ImagePulling{Container: a.Container, Image: a.Image})
 	began := time.Now()
-	pulled, err := p.node.pull(p.node.ctx, a.Image, nil)
+	credentials, err := p.pullCredentials(object)
 	if err != nil {
-		return failed("", err)
+		return failed(lifecycle.ErrImagePull, err)
+	}
+	pulled, err := p.node.pull(p.node.ctx, a.Image, image.PullOptions{Credentials: credentials})
+	if err == nil {
+		err = p.claim(a.Container, pulled.ID)
+	}
+	if err != nil {
+		return failed(lifecycle.ErrImagePull, err)
 	}
 	return lifecycle.ImageReady{Container: a.Container, Image: a.Image, ImageID: pulled.ID, Took: time.Since(began), Size: pulled.Size}
 }

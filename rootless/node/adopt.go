@@ -27,9 +27,8 @@ func (n *Node) adopt() error {
 	if err != nil {
 		return err
 	}
-	objects, _ := n.registry.list("")
 	var adopted []*pod
-	for _, object := range objects {
+	for _, object := range n.registry.pods() {
 		p, err := n.adoptPod(object, found[string(object.UID)])
 		if err != nil {
 			return fmt.Errorf("adopt pod %s: %w", key(object.Namespace, object.Name), err)
@@ -43,7 +42,7 @@ func (n *Node) adopt() error {
 		}
 	}
 	n.removeStrangers(adopted)
-	if err := n.removeStrayPods(objects); err != nil {
+	if err := n.removeStrayPods(n.registry.pods()); err != nil {
 		return err
 	}
 	for _, p := range adopted {

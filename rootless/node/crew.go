@@ -18,9 +18,10 @@ type crew struct {
 	mu        sync.Mutex
 	sandbox   *sandbox.Sandbox
 	instances map[string]*instance // by container id, from start to removal
+	claims    map[string]string    // by container name: the id of the image that its next instance is made of
 }
 
-func newCrew() *crew { return &crew{instances: map[string]*instance{}} }
+func newCrew() *crew { return &crew{instances: map[string]*instance{}, claims: map[string]string{}} }
 
 // instance is one run of a container.
 type instance struct {
@@ -73,6 +74,30 @@ func (c *crew) all() []*instance {
 		all = append(all, i)
 	}
 	return all
+}
+
+// claim notes which image the next instance of a container is made of.
+func (c *crew) claim(container, imageID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.claims[container] = imageID
+}
+
+// uses tells whether an instance is made of an image, or will be.
+func (c *crew) uses(imageID string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, claimed := range c.claims {
+		if claimed == imageID {
+			return true
+		}
+	}
+	for _, i := range c.instances {
+		if i.imageID == imageID {
+			return true
+		}
+	}
+	return false
 }
 
 // running tells whether the process has not ended yet, as far as this node has noticed.

@@ -31,5 +31,6 @@
 // (adopt.go), posts the difference as events, and goes on.
 //
 // Not promised: that a command executed by `exec` survives the node, whose streams it writes to; the exit status of a container that ends
-// while no node runs (it is reported as unknown).
+// while no node runs (it is reported as unknown); that an image which one Pod pulled with its imagePullSecrets is hidden from another
+// Pod, as all of them are one user's.
 package node

@@ -81,7 +81,7 @@ func notRunning(name string) error {
 
 // runningInstance finds the running instance of a container; an empty name is set to the default's.
 func (n *Node) runningInstance(namespace, name string, containerName *string) (*instance, error) {
-	object, err := n.registry.get(namespace, name)
+	object, err := n.registry.pod(namespace, name)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package node
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -10,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/peapod/peapod/image"
 	"github.com/peapod/peapod/rootless/api"
 )
 
@@ -25,9 +23,8 @@ const pauseImage = "peapod/pause"
 
 // Containers is in api.Backend.
 func (n *Node) Containers() ([]api.Container, error) {
-	objects, _ := n.registry.list("")
 	var all []api.Container
-	for _, object := range objects {
+	for _, object := range n.registry.pods() {
 		p := n.find(object)
 		if p == nil {
 			continue
@@ -98,42 +95,6 @@ func terminated(object *corev1.Pod, id string) *corev1.ContainerStateTerminated 
 		}
 	}
 	return nil
-}
-
-// Images is in api.Backend.
-func (n *Node) Images() ([]api.Image, error) {
-	list, err := n.images.List()
-	if err != nil {
-		return nil, err
-	}
-	images := make([]api.Image, len(list))
-	for i := range list {
-		images[i] = describeImage(&list[i])
-	}
-	return images, nil
-}
-
-func describeImage(i *image.Image) api.Image {
-	return api.Image{ID: i.ID, Names: i.Names, Digest: string(i.Digest), Size: i.Size, Created: i.Created}
-}
-
-// Pull is in api.Backend.
-func (n *Node) Pull(ctx context.Context, reference string, report func(api.PullProgress)) (*api.Image, error) {
-	pulled, err := n.pull(ctx, reference, func(p image.Progress) {
-		if report != nil {
-			report(api.PullProgress{Message: p.Message, Layer: string(p.Layer), Offset: p.Offset, Total: p.Total, Done: p.Done})
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	described := describeImage(pulled)
-	return &described, nil
-}
-
-func (n *Node) pull(ctx context.Context, reference string, report func(image.Progress)) (*image.Image, error) {
-	defer n.freeSoon()
-	return n.images.Pull(ctx, reference, image.PullOptions{Report: report})
 }
 
 // Version is in api.Backend.

@@ -261,7 +261,7 @@ func findHolder(paths state.Paths) (*userns.Holder, error) {
 	}
 	maps, err := userns.Ranges(u)
 	if errors.Is(err, userns.ErrNoRanges) {
-		fmt.Fprintln(os.Stderr, "peapod node:", err, "(until then there is one id: images can be pulled, Pods cannot run)")
+		fmt.Fprintln(os.Stderr, "peapod node:", err, "(until then all ids are one)")
 		maps, err = userns.Single(os.Getuid(), os.Getgid()), nil
 	}
 	if err != nil {

@@ -35,7 +35,7 @@ func (p *pod) copyLog(path, id string, streams container.Streams) (<-chan struct
 
 // Logs is in api.Backend.
 func (n *Node) Logs(ctx context.Context, namespace, name string, options *corev1.PodLogOptions) (io.ReadCloser, error) {
-	object, err := n.registry.get(namespace, name)
+	object, err := n.registry.pod(namespace, name)
 	if err != nil {
 		return nil, err
 	}

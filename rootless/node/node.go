@@ -78,6 +78,7 @@ func open(paths state.Paths, holder *userns.Holder, o Options) (n *Node, err err
 		log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 		stopping: make(chan struct{}), pods: map[types.UID]*pod{},
 	}
+	slog.SetDefault(n.log) // of packages that know no node
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.memoryTimer = time.AfterFunc(time.Hour, n.freeMemory)
 	// Collecting less often makes requests faster; what a burst of them leaves is given back when it is over.
@@ -117,7 +118,7 @@ func (n *Node) openHub() error {
 }
 
 func (n *Node) openState() (err error) {
-	if n.runtime, err = container.NewRuntime(n.paths); err != nil {
+	if n.runtime, err = container.NewRuntime(n.paths, n.maps.Single()); err != nil {
 		return err
 	}
 	if n.db, err = state.Open(n.paths.Database()); err != nil {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/lifecycle"
 	"github.com/peapod/peapod/rootless/state"
 )
@@ -45,8 +46,8 @@ func TestRegistryWatch(t *testing.T) {
 	r := testRegistry(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, start := r.list("")
-	events, err := r.watch(ctx, "", version(start))
+	_, start := r.list(kube.Pods, "")
+	events, err := r.watch(ctx, kube.Pods, "", version(start))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestRegistryWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.remove("default", "demo"); err != nil {
+	if err := r.remove(kube.Pods, "default", "demo"); err != nil {
 		t.Fatal(err)
 	}
 	last := version(start)
@@ -79,7 +80,7 @@ func TestRegistryWatch(t *testing.T) {
 
 func TestRegistryForgetsOldChanges(t *testing.T) {
 	r := testRegistry(t)
-	_, start := r.list("")
+	_, start := r.list(kube.Pods, "")
 	if err := r.create(testPod("demo")); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func TestRegistryForgetsOldChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := r.watch(t.Context(), "", version(start)); !apierrors.IsResourceExpired(err) {
+	if _, err := r.watch(t.Context(), kube.Pods, "", version(start)); !apierrors.IsResourceExpired(err) {
 		t.Errorf("a watch from a forgotten version: %v", err)
 	}
 	if len(r.log) != logLength {
@@ -98,13 +99,13 @@ func TestRegistryForgetsOldChanges(t *testing.T) {
 
 func TestRegistryNotFound(t *testing.T) {
 	r := testRegistry(t)
-	if _, err := r.get("default", "demo"); !apierrors.IsNotFound(err) {
+	if _, err := r.pod("default", "demo"); !apierrors.IsNotFound(err) {
 		t.Error(err)
 	}
-	if _, err := r.update("default", "demo", func(*corev1.Pod) {}); !apierrors.IsNotFound(err) {
+	if _, err := r.update(kube.Pods, "default", "demo", func(kube.Object) {}); !apierrors.IsNotFound(err) {
 		t.Error(err)
 	}
-	if err := r.remove("default", "demo"); err != nil {
+	if err := r.remove(kube.Pods, "default", "demo"); err != nil {
 		t.Error(err)
 	}
 }

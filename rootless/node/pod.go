@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/lifecycle"
 	"github.com/peapod/peapod/rootless/state"
 )
@@ -87,7 +88,7 @@ func (p *pod) perform(a lifecycle.Action) {
 	case lifecycle.RemoveSandbox:
 		p.do(func() lifecycle.Event { return p.removeSandbox() })
 	case lifecycle.PullImage:
-		p.do(func() lifecycle.Event { return p.pullImage(a) })
+		p.do(func() lifecycle.Event { return p.pullImage(object, a) })
 	case lifecycle.StartContainer:
 		ips := p.facts.Sandbox.IPs
 		p.do(func() lifecycle.Event { return p.startContainer(object, ips, a) })
@@ -119,7 +120,7 @@ func (p *pod) do(work func() lifecycle.Event) {
 // finish forgets the Pod: the object is deleted, and every file but the image store's.
 func (p *pod) finish(object *corev1.Pod) {
 	p.node.forget(p)
-	if err := p.node.registry.remove(p.namespace, p.name); err != nil {
+	if err := p.node.registry.remove(kube.Pods, p.namespace, p.name); err != nil {
 		p.log.Error("delete the object", "error", err)
 	}
 	p.node.events.forget(object)

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/state"
 )
 
@@ -22,33 +22,31 @@ type registry struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
-	pods    map[string]*corev1.Pod
-	log     []change // the last logLength changes, oldest first
+	objects map[*kube.Kind]map[string]kube.Object
+	log     []change // the last logLength changes of all kinds, oldest first
 	dropped uint64   // resourceVersion of the newest change that is no longer in the log
 }
 
-type change struct {
-	version uint64
-	event   watch.EventType
-	pod     *corev1.Pod
-}
-
-// logLength bounds how far behind a watcher may be.
-const logLength = 512
-
 func newRegistry(db *state.DB) (*registry, error) {
-	pods, err := db.Pods()
-	if err != nil {
-		return nil, err
+	r := &registry{
+		db: db, changed: make(chan struct{}), objects: map[*kube.Kind]map[string]kube.Object{}, dropped: version(db.Revision()),
 	}
-	r := &registry{db: db, changed: make(chan struct{}), pods: map[string]*corev1.Pod{}, dropped: version(db.Revision())}
-	for _, pod := range pods {
-		r.pods[key(pod.Namespace, pod.Name)] = pod
+	for _, kind := range kube.Kinds {
+		stored, err := db.Objects(kind.Resource)
+		if err != nil {
+			return nil, err
+		}
+		r.objects[kind] = make(map[string]kube.Object, len(stored))
+		for _, o := range stored {
+			r.objects[kind][keyOf(o)] = o
+		}
 	}
 	return r, nil
 }
 
 func key(namespace, name string) string { return namespace + "/" + name }
+
+func keyOf(o kube.Object) string { return key(o.GetNamespace(), o.GetName()) }
 
 // version reads a resourceVersion; what is none counts as 0.
 func version(s string) uint64 {
@@ -56,67 +54,88 @@ func version(s string) uint64 {
 	return v
 }
 
-func notFound(name string) error { return apierrors.NewNotFound(corev1.Resource("pods"), name) }
+// find returns the object. Preconditions: mu is held.
+func (r *registry) find(kind *kube.Kind, namespace, name string) (kube.Object, error) {
+	if o, ok := r.objects[kind][key(namespace, name)]; ok {
+		return o, nil
+	}
+	return nil, apierrors.NewNotFound(kind.GroupResource(), name)
+}
 
 // get returns the object; it must not be changed.
-func (r *registry) get(namespace, name string) (*corev1.Pod, error) {
+func (r *registry) get(kind *kube.Kind, namespace, name string) (kube.Object, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	pod, ok := r.pods[key(namespace, name)]
-	if !ok {
-		return nil, notFound(name)
+	return r.find(kind, namespace, name)
+}
+
+// pod is get for a Pod.
+func (r *registry) pod(namespace, name string) (*corev1.Pod, error) {
+	o, err := r.get(kube.Pods, namespace, name)
+	if err != nil {
+		return nil, err
 	}
-	return pod, nil
+	return o.(*corev1.Pod), nil
 }
 
 // list returns the objects of a namespace, all if it is empty, in order.
-func (r *registry) list(namespace string) (pods []*corev1.Pod, resourceVersion string) {
+func (r *registry) list(kind *kube.Kind, namespace string) (objects []kube.Object, resourceVersion string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, pod := range r.pods {
-		if namespace == "" || pod.Namespace == namespace {
-			pods = append(pods, pod)
+	for _, o := range r.objects[kind] {
+		if namespace == "" || o.GetNamespace() == namespace {
+			objects = append(objects, o)
 		}
 	}
-	slices.SortFunc(pods, func(a, b *corev1.Pod) int {
-		return strings.Compare(key(a.Namespace, a.Name), key(b.Namespace, b.Name))
-	})
-	return pods, r.db.Revision()
+	slices.SortFunc(objects, func(a, b kube.Object) int { return strings.Compare(keyOf(a), keyOf(b)) })
+	return objects, r.db.Revision()
+}
+
+// pods are all Pods in order.
+func (r *registry) pods() []*corev1.Pod {
+	objects, _ := r.list(kube.Pods, "")
+	pods := make([]*corev1.Pod, len(objects))
+	for i, o := range objects {
+		pods[i] = o.(*corev1.Pod)
+	}
+	return pods
 }
 
 // create stores a new object durably.
-func (r *registry) create(pod *corev1.Pod) error {
+func (r *registry) create(o kube.Object) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.db.Create(pod); err != nil {
+	if err := r.db.Create(o); err != nil {
 		return err
 	}
-	r.put(watch.Added, pod)
+	r.put(watch.Added, o)
 	return nil
 }
 
-// update changes metadata or spec of the present object durably and returns the new one. change gets a copy.
-func (r *registry) update(namespace, name string, change func(*corev1.Pod)) (*corev1.Pod, error) {
+// update changes the present object durably, but for its status, and returns the new one. change gets a copy.
+func (r *registry) update(kind *kube.Kind, namespace, name string, change func(kube.Object)) (kube.Object, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old, ok := r.pods[key(namespace, name)]
-	if !ok {
-		return nil, notFound(name)
-	}
-	pod := old.DeepCopy()
-	change(pod)
-	if err := r.db.Update(pod); err != nil {
+	old, err := r.find(kind, namespace, name)
+	if err != nil {
 		return nil, err
 	}
-	r.put(watch.Modified, pod)
-	return pod, nil
+	o := clone(old)
+	change(o)
+	if err := r.db.Update(o); err != nil {
+		return nil, err
+	}
+	r.put(watch.Modified, o)
+	return o, nil
 }
 
-// setStatus publishes a status, if it differs from the present one.
+func clone(o kube.Object) kube.Object { return o.DeepCopyObject().(kube.Object) }
+
+// setStatus publishes a Pod's status, if it differs from the present one.
 func (r *registry) setStatus(namespace, name string, status corev1.PodStatus) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old, ok := r.pods[key(namespace, name)]
+	old, ok := r.objects[kube.Pods][key(namespace, name)].(*corev1.Pod)
 	if !ok || equality.Semantic.DeepEqual(old.Status, status) {
 		return nil
 	}
@@ -129,98 +148,27 @@ func (r *registry) setStatus(namespace, name string, status corev1.PodStatus) er
 	return nil
 }
 
-// remove deletes an object durably.
-func (r *registry) remove(namespace, name string) error {
+// remove deletes an object durably. One that is not there is no error.
+func (r *registry) remove(kind *kube.Kind, namespace, name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old, ok := r.pods[key(namespace, name)]
+	old, ok := r.objects[kind][key(namespace, name)]
 	if !ok {
 		return nil
 	}
-	revision, err := r.db.Delete(namespace, name)
+	revision, err := r.db.Delete(kind.Resource, namespace, name)
 	if err != nil {
 		return err
 	}
-	delete(r.pods, key(namespace, name))
-	last := *old
-	last.ResourceVersion = revision
-	r.note(watch.Deleted, &last)
+	delete(r.objects[kind], keyOf(old))
+	last := clone(old)
+	last.SetResourceVersion(revision)
+	r.note(watch.Deleted, last)
 	return nil
 }
 
-// put makes pod the present object. Preconditions: mu is held.
-func (r *registry) put(event watch.EventType, pod *corev1.Pod) {
-	r.pods[key(pod.Namespace, pod.Name)] = pod
-	r.note(event, pod)
-}
-
-func (r *registry) note(event watch.EventType, pod *corev1.Pod) {
-	if len(r.log) == logLength {
-		r.dropped = r.log[0].version
-		r.log = slices.Delete(r.log, 0, 1)
-	}
-	r.log = append(r.log, change{version(pod.ResourceVersion), event, pod})
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-// since returns the changes after a version, and a channel that is closed at the next one. ok is false if some are forgotten.
-func (r *registry) since(after uint64) (changes []change, next <-chan struct{}, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if after < r.dropped {
-		return nil, nil, false
-	}
-	first := len(r.log)
-	for first > 0 && r.log[first-1].version > after {
-		first--
-	}
-	return slices.Clone(r.log[first:]), r.changed, true
-}
-
-// watch sends changes after a version until the context ends.
-func (r *registry) watch(ctx context.Context, namespace string, after uint64) (<-chan watch.Event, error) {
-	if _, _, ok := r.since(after); !ok {
-		return nil, expired(after)
-	}
-	out := make(chan watch.Event)
-	go func() {
-		defer close(out)
-		for {
-			changes, next, ok := r.since(after)
-			if !ok {
-				status := expired(after).Status()
-				send(ctx, out, watch.Event{Type: watch.Error, Object: &status})
-				return
-			}
-			for _, c := range changes {
-				after = c.version
-				if namespace != "" && c.pod.Namespace != namespace {
-					continue
-				}
-				if !send(ctx, out, watch.Event{Type: c.event, Object: c.pod.DeepCopy()}) {
-					return
-				}
-			}
-			select {
-			case <-next:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return out, nil
-}
-
-func send(ctx context.Context, out chan<- watch.Event, e watch.Event) bool {
-	select {
-	case out <- e:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func expired(after uint64) *apierrors.StatusError {
-	return apierrors.NewResourceExpired("too old resource version: " + strconv.FormatUint(after, 10))
+// put makes o the present object. Preconditions: mu is held.
+func (r *registry) put(event watch.EventType, o kube.Object) {
+	r.objects[kube.KindOf(o)][keyOf(o)] = o
+	r.note(event, o)
 }

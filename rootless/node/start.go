@@ -88,7 +88,8 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 	if err != nil {
 		return nil, err
 	}
-	if err := p.node.maps.Contain(user.UID, user.GID); err != nil {
+	single := p.node.maps.Single()
+	if err := p.node.maps.Contain(user.UID, user.GID); err != nil && !single {
 		return nil, err
 	}
 	env, err := kube.Environment(object, c, p.node.info(), ips)
@@ -107,7 +108,7 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 	paths := p.node.paths
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
-		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true,
+		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single,
 		RootPath: filepath.Join(paths.ContainerRun(root.ID), "rootfs"),
 		Files: container.Files{
 			Hosts: paths.PodHosts(p.uid), Hostname: paths.PodHostname(p.uid), ResolvConf: paths.PodResolvConf(p.uid), Shm: paths.PodShm(p.uid),

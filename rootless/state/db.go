@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -16,11 +18,10 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Layout of the database: one bucket per kind for the objects and one for statuses newer than their object, both keyed by
-// "namespace/name"; values are JSON.
+// Layout of the database: one bucket per kind for the objects (bucketOf) and one for statuses newer than their Pod, all keyed
+// by "namespace/name"; values are JSON.
 var (
 	metaBucket      = []byte("meta")
-	podsBucket      = []byte("v1/pods")
 	podStatusBucket = []byte("v1/pods/status")
 
 	ceilingKey = []byte("revision-ceiling") // meta: 8 bytes, big endian; no revision above it was ever given out
@@ -95,8 +96,8 @@ func openBolt(path string) (bolt *bbolt.DB, err error) {
 	return bolt, err
 }
 
-// guarded runs fn and turns every way in which bbolt meets a broken file into one error: error values, panics, and the
-// bus error of a mapping that reaches beyond a truncated file.
+// guarded runs fn and turns every way in which bbolt meets a broken file into one error: error values, panics, the bus error
+// of a mapping that reaches beyond a truncated file, and EFBIG where a page's number is nonsense.
 func guarded(path string, fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -110,7 +111,7 @@ func guarded(path string, fn func() error) (err error) {
 		return err
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return fmt.Errorf("open state database: %s: %w", path, ErrLocked)
-	case errors.As(err, &errno): // the system says no; the file may be sound
+	case errors.As(err, &errno) && errno != syscall.EFBIG: // the system says no; the file may be sound
 		return fmt.Errorf("open state database: %w", err)
 	}
 	return damaged(path, err)
@@ -123,7 +124,11 @@ func damaged(path string, cause error) error {
 // begin makes the buckets and reserves the first revisions.
 func (db *DB) begin() error {
 	return db.bolt.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{metaBucket, podsBucket, podStatusBucket} {
+		names := [][]byte{metaBucket, podStatusBucket}
+		for _, resource := range slices.Sorted(maps.Keys(kinds)) {
+			names = append(names, bucketOf(resource))
+		}
+		for _, name := range names {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}

@@ -7,14 +7,15 @@
 // at the node's start:
 //
 //	db, err := state.Open(paths.Database())
-//	pods, err := db.Pods()          // what the last node knew
+//	pods, err := db.Objects("pods") // what the last node knew
 //	err = db.Create(pod)            // durable when it returns; pod.ResourceVersion is set
 //	err = db.SaveStatus(pod)        // returns at once; on disk about a second later, with its neighbours
-//	revision, err := db.Delete(pod.Namespace, pod.Name)
+//	revision, err := db.Delete("pods", pod.Namespace, pod.Name)
 //
 // Facts (WriteFile, ReadFile) are small JSON files in the runtime directory. They are replaced as a whole, so a reader sees the
 // old one or the new one; they are not synced, since a machine that lost power has no running Pods either.
 //
 // Not promised: a status saved within the last second is lost if the machine (not the node) dies; it can be derived again.
-// Revisions have gaps after a crash, but none is given out twice.
+// The file is readable for its owner only (mode 0600), but not encrypted, and the bytes of a deleted Secret stay in it until
+// their page is used again. Revisions have gaps after a crash, but none is given out twice.
 package state

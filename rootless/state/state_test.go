@@ -40,12 +40,12 @@ func must(t *testing.T, err error) {
 // only returns the one Pod in the database.
 func only(t *testing.T, db *DB) *corev1.Pod {
 	t.Helper()
-	pods, err := db.Pods()
+	pods, err := db.Objects("pods")
 	must(t, err)
 	if len(pods) != 1 {
 		t.Fatalf("%d pods", len(pods))
 	}
-	return pods[0]
+	return pods[0].(*corev1.Pod)
 }
 
 // crash copies the file as it is on disk and opens the copy, as after a power failure.
@@ -88,14 +88,14 @@ func TestObjects(t *testing.T) {
 		t.Errorf("after a crash: %v", got)
 	}
 
-	revision, err := db.Delete("default", "a")
+	revision, err := db.Delete("pods", "default", "a")
 	if err != nil || !newer(revision, stale.ResourceVersion) || revision != db.Revision() {
 		t.Errorf("Delete: %v, %v", revision, err)
 	}
-	if _, err := db.Delete("default", "a"); !apierrors.IsNotFound(err) {
+	if _, err := db.Delete("pods", "default", "a"); !apierrors.IsNotFound(err) {
 		t.Errorf("second Delete: %v", err)
 	}
-	if pods, err := crash(t, path).Pods(); err != nil || len(pods) != 0 {
+	if pods, err := crash(t, path).Objects("pods"); err != nil || len(pods) != 0 {
 		t.Errorf("after a crash: %v, %v", pods, err)
 	}
 }
@@ -138,11 +138,11 @@ func TestLateStatus(t *testing.T) {
 	db := open(t, path)
 	old, replacement := newPod("a", "1"), newPod("a", "2")
 	must(t, db.Create(old))
-	_, err := db.Delete("default", "a")
+	_, err := db.Delete("pods", "default", "a")
 	must(t, err)
 	old.Status.Phase = corev1.PodFailed
 	must(t, db.SaveStatus(old))
-	if pods, err := db.Pods(); err != nil || len(pods) != 0 {
+	if pods, err := db.Objects("pods"); err != nil || len(pods) != 0 {
 		t.Errorf("a status made a Pod: %v, %v", pods, err)
 	}
 	must(t, db.Create(replacement))
@@ -231,7 +231,7 @@ func TestConcurrency(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if pods, err := db.Pods(); err != nil || len(pods) != 8 {
+	if pods, err := db.Objects("pods"); err != nil || len(pods) != 8 {
 		t.Errorf("%d pods, %v", len(pods), err)
 	}
 }
@@ -261,7 +261,7 @@ func TestDamaged(t *testing.T) {
 		must(t, os.WriteFile(path, data, 0o600))
 		db, err := Open(path)
 		if err == nil {
-			_, err = db.Pods()
+			_, err = db.Objects("pods")
 			if err == nil {
 				_ = db.Close() // nothing is pending
 			}
@@ -357,5 +357,34 @@ func TestDefaultPaths(t *testing.T) {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// TestSecretsAreKept apart from Pods, in a file that nobody else can read.
+func TestSecretsAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open(t, path)
+	defer db.Close()
+	must(t, db.Create(newPod("a", "1")))
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a"}, Data: map[string][]byte{"k": {0, 255}},
+	}
+	must(t, db.Create(secret))
+	if err := db.Create(secret.DeepCopy()); !apierrors.IsAlreadyExists(err) || err.Error() != `secrets "a" already exists` {
+		t.Errorf("second Create: %v", err)
+	}
+	stale := secret.DeepCopy()
+	must(t, db.Update(secret))
+	if err := db.Update(stale); !apierrors.IsConflict(err) {
+		t.Errorf("stale Update: %v", err)
+	}
+	_, err := db.Delete("pods", "default", "a")
+	must(t, err)
+	secrets, err := crash(t, path).Objects("secrets")
+	if err != nil || len(secrets) != 1 || string(secrets[0].(*corev1.Secret).Data["k"]) != "\x00\xff" {
+		t.Errorf("after a crash: %v, %v", secrets, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 }

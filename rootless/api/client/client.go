@@ -81,7 +81,7 @@ func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // Request names what to read: an object, or (without a Name) a list. Namespace "" is all of them.
 type Request struct {
-	Resource        string // "pods", "events" or "namespaces"
+	Resource        string // "pods", "secrets", "events" or "namespaces"
 	Namespace       string
 	Name            string
 	LabelSelector   string
@@ -145,8 +145,13 @@ func decode(response *http.Response, into any) error {
 
 // do sends a request. An answer of 400 or more becomes an error; the body of any other is the caller's to close.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, header http.Header, body []byte) (*http.Response, error) {
+	return c.send(ctx, method, path, query, header, bytes.NewReader(body))
+}
+
+// send is do for a body that is a stream.
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, header http.Header, body io.Reader) (*http.Response, error) {
 	target := url.URL{Scheme: "http", Host: "peapod", Path: unescaped(path), RawPath: path, RawQuery: query.Encode()}
-	request, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, target.String(), body)
 	if err != nil {
 		return nil, err
 	}

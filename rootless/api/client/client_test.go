@@ -24,6 +24,7 @@ import (
 	"github.com/peapod/peapod/rootless/api"
 	"github.com/peapod/peapod/rootless/api/apitest"
 	"github.com/peapod/peapod/rootless/api/client"
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // serve puts the backend on a socket until the test ends.
@@ -112,6 +113,7 @@ func TestStart(t *testing.T) {
 }
 
 func TestApply(t *testing.T) {
+	newRequest := client.Request{Resource: "pods", Namespace: "default", Name: "new"}
 	b, c := node(t)
 	b.Warnings = []string{`"a" has no effect`, "nor has b"}
 	one := pod("new", "1")
@@ -121,7 +123,7 @@ func TestApply(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		applied, err := c.Apply(t.Context(), "default", "new", body, false)
+		applied, err := c.Apply(t.Context(), newRequest, body, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,10 +133,11 @@ func TestApply(t *testing.T) {
 	}
 	apply(api.Created)
 	apply(api.Unchanged)
-	stored, err := b.GetPod("default", "new")
+	o, err := b.GetObject(kube.Pods, "default", "new")
 	if err != nil {
 		t.Fatal(err)
 	}
+	stored := o.(*corev1.Pod)
 	stored.Status.Message = "has started meanwhile"
 	b.Put(stored)
 	apply(api.Unchanged)
@@ -147,11 +150,11 @@ func TestApply(t *testing.T) {
 func TestDelete(t *testing.T) {
 	_, c := node(t)
 	seconds := int64(3)
-	got, err := c.Delete(t.Context(), "default", "demo", metav1.DeleteOptions{GracePeriodSeconds: &seconds})
+	got, err := c.Delete(t.Context(), demoRequest, metav1.DeleteOptions{GracePeriodSeconds: &seconds})
 	if err != nil || *got.DeletionGracePeriodSeconds != 3 {
 		t.Fatalf("got %v, %v", got, err)
 	}
-	if _, err = c.Delete(t.Context(), "default", "demo", metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
+	if _, err = c.Delete(t.Context(), demoRequest, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("again: %v", err)
 	}
 }
@@ -251,22 +254,6 @@ func TestLogs(t *testing.T) {
 	cancel()
 	if n, err := stream.Read(got); err == nil {
 		t.Errorf("a cancelled log goes on: %q", got[:n])
-	}
-}
-
-func TestPull(t *testing.T) {
-	b, c := node(t)
-	for range 20 {
-		b.Progress = append(b.Progress, api.PullProgress{Layer: "sha256:1", Offset: 1, Total: 2})
-	}
-	var lines []api.PullProgress
-	report := func(line api.PullProgress) { lines = append(lines, line) }
-	image, err := c.Pull(t.Context(), "docker.io/library/busybox:latest", report)
-	if err != nil || image.Names[0] != "docker.io/library/busybox:latest" || !reflect.DeepEqual(lines, b.Progress) {
-		t.Errorf("got %v, %v, %v", image, lines, err)
-	}
-	if _, err = c.Pull(t.Context(), "missing", report); err == nil || err.Error() != "pull missing: manifest unknown" {
-		t.Errorf("got %v", err)
 	}
 }
 

@@ -2,11 +2,7 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 
 	"github.com/peapod/peapod/rootless/api"
 )
@@ -26,13 +22,6 @@ func (c *Client) Containers(ctx context.Context) ([]api.Container, error) {
 	return list, err
 }
 
-// Images lists the images in the store.
-func (c *Client) Images(ctx context.Context) ([]api.Image, error) {
-	var list []api.Image
-	err := c.own(ctx, http.MethodGet, "images", &list)
-	return list, err
-}
-
 // Version describes the node.
 func (c *Client) Version(ctx context.Context) (*api.Version, error) {
 	version := &api.Version{}
@@ -43,27 +32,4 @@ func (c *Client) Version(ctx context.Context) (*api.Version, error) {
 func (c *Client) Shutdown(ctx context.Context) error {
 	var nothing struct{}
 	return c.own(ctx, http.MethodPost, "shutdown", &nothing)
-}
-
-// Pull fetches an image into the store; report gets every line but the last.
-func (c *Client) Pull(ctx context.Context, reference string, report func(api.PullProgress)) (*api.Image, error) {
-	response, err := c.do(ctx, http.MethodPost, "/peapod/v1/images/pull", url.Values{"reference": {reference}}, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	decoder := json.NewDecoder(response.Body)
-	for {
-		var line api.PullProgress
-		if err := decoder.Decode(&line); err != nil {
-			return nil, fmt.Errorf("pull %s: the node's report broke off: %w", reference, err)
-		}
-		switch {
-		case line.Error != "":
-			return nil, errors.New(line.Error)
-		case line.Image != nil:
-			return line.Image, nil
-		}
-		report(line)
-	}
 }

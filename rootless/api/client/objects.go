@@ -1,17 +1,14 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
-	"time"
+	"reflect"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apinet "k8s.io/apimachinery/pkg/util/net"
@@ -24,14 +21,13 @@ const fieldManager = "peapod"
 
 // Applied is the outcome of an apply.
 type Applied struct {
-	Pod      json.RawMessage
+	Object   json.RawMessage
 	Outcome  api.Outcome
 	Warnings []string
 }
 
-// Apply sends a Pod's manifest (JSON) and tells what came of it, as kubectl does: by what was there before.
-func (c *Client) Apply(ctx context.Context, namespace, name string, manifest []byte, dryRun bool) (*Applied, error) {
-	r := Request{Resource: "pods", Namespace: namespace, Name: name}
+// Apply sends the manifest (JSON) of the object that r names and tells what came of it, as kubectl does: by what was there before.
+func (c *Client) Apply(ctx context.Context, r Request, manifest []byte, dryRun bool) (*Applied, error) {
 	var before json.RawMessage
 	if err := c.Get(ctx, r, &before); err != nil && !apierrors.IsNotFound(err) {
 		return nil, err
@@ -46,13 +42,13 @@ func (c *Client) Apply(ctx context.Context, namespace, name string, manifest []b
 		return nil, err
 	}
 	applied := &Applied{Warnings: warnings(response.Header)}
-	if err := decode(response, &applied.Pod); err != nil {
+	if err := decode(response, &applied.Object); err != nil {
 		return nil, err
 	}
 	switch {
 	case response.StatusCode == http.StatusCreated:
 		applied.Outcome = api.Created
-	case sameWish(before, applied.Pod):
+	case sameWish(before, applied.Object):
 		applied.Outcome = api.Unchanged
 	default:
 		applied.Outcome = api.Configured
@@ -60,24 +56,27 @@ func (c *Client) Apply(ctx context.Context, namespace, name string, manifest []b
 	return applied, nil
 }
 
-// sameWish tells whether two states of a Pod differ in nothing that a manifest says. The resourceVersion alone will not do:
+// sameWish tells whether two states of an object differ in nothing that a manifest says. The resourceVersion alone will not do:
 // while a Pod starts, its status changes between any two looks.
 func sameWish(before, after json.RawMessage) bool {
-	type wish struct {
-		Metadata struct {
-			Labels, Annotations map[string]string
-			OwnerReferences     json.RawMessage
-			Finalizers          []string
+	x, errX := wish(before)
+	y, errY := wish(after)
+	return errX == nil && errY == nil && reflect.DeepEqual(x, y)
+}
+
+// wish is an object without what the node puts into it.
+func wish(state json.RawMessage) (map[string]any, error) {
+	var o map[string]any
+	if err := json.Unmarshal(state, &o); err != nil {
+		return nil, err
+	}
+	delete(o, "status")
+	if metadata, ok := o["metadata"].(map[string]any); ok {
+		for _, field := range []string{"resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"} {
+			delete(metadata, field)
 		}
-		Spec json.RawMessage
 	}
-	var x, y wish
-	if json.Unmarshal(before, &x) != nil || json.Unmarshal(after, &y) != nil {
-		return false
-	}
-	a, errA := json.Marshal(x)
-	b, errB := json.Marshal(y)
-	return errA == nil && errB == nil && bytes.Equal(a, b)
+	return o, nil
 }
 
 func warnings(header http.Header) []string {
@@ -89,51 +88,19 @@ func warnings(header http.Header) []string {
 	return texts
 }
 
-// Delete asks for a Pod's deletion and returns its last state; it does not wait.
-func (c *Client) Delete(ctx context.Context, namespace, name string, options metav1.DeleteOptions) (*corev1.Pod, error) {
+// Delete asks for the deletion of the object that r names and returns what was its metadata; it does not wait.
+func (c *Client) Delete(ctx context.Context, r Request, options metav1.DeleteOptions) (*metav1.PartialObjectMetadata, error) {
 	options.TypeMeta = metav1.TypeMeta{Kind: "DeleteOptions", APIVersion: "v1"}
 	body, err := json.Marshal(options)
 	if err != nil {
 		return nil, err
 	}
-	r := Request{Resource: "pods", Namespace: namespace, Name: name}
 	response, err := c.do(ctx, http.MethodDelete, r.path(), nil, http.Header{"Content-Type": {"application/json"}}, body)
 	if err != nil {
 		return nil, err
 	}
-	var pod corev1.Pod
-	return &pod, decode(response, &pod)
-}
-
-// Logs streams a container's log; the caller closes it.
-func (c *Client) Logs(ctx context.Context, namespace, name string, options *corev1.PodLogOptions) (io.ReadCloser, error) {
-	query := url.Values{}
-	set := func(name, value string, present bool) {
-		if present {
-			query.Set(name, value)
-		}
-	}
-	set("container", options.Container, options.Container != "")
-	set("follow", "true", options.Follow)
-	set("previous", "true", options.Previous)
-	set("timestamps", "true", options.Timestamps)
-	number := func(name string, n *int64) {
-		if n != nil {
-			query.Set(name, strconv.FormatInt(*n, 10))
-		}
-	}
-	number("sinceSeconds", options.SinceSeconds)
-	number("tailLines", options.TailLines)
-	number("limitBytes", options.LimitBytes)
-	if options.SinceTime != nil {
-		query.Set("sinceTime", options.SinceTime.Format(time.RFC3339))
-	}
-	r := Request{Resource: "pods", Namespace: namespace, Name: name}
-	response, err := c.do(ctx, http.MethodGet, r.path("log"), query, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	return response.Body, nil
+	var o metav1.PartialObjectMetadata
+	return &o, decode(response, &o)
 }
 
 // Stream is an open watch.

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/peapod/peapod/rootless/kube"
+)
+
+// resource is how the objects of a kind are served. Another kind is another value in resources.
+type resource struct {
+	kind       *kube.Kind
+	shortNames []string
+	categories []string
+	columns    []metav1.TableColumnDefinition
+	cells      func(o kube.Object, now time.Time) []any // one for each column
+	fields     func(o kube.Object) fields.Set           // by which one may select, apart from name and namespace
+}
+
+var resources = []*resource{
+	{
+		kind: kube.Pods, shortNames: []string{"po"}, categories: []string{"all"},
+		columns: []metav1.TableColumnDefinition{
+			column("Name"), column("Ready"), column("Status"), column("Restarts"), column("Age"),
+			wideColumn("IP"), wideColumn("Node"), wideColumn("Nominated Node"), wideColumn("Readiness Gates"),
+		},
+		cells:  func(o kube.Object, now time.Time) []any { return podCells(o.(*corev1.Pod), now) },
+		fields: func(o kube.Object) fields.Set { return podFields(o.(*corev1.Pod)) },
+	},
+	{
+		kind:    kube.Secrets,
+		columns: []metav1.TableColumnDefinition{column("Name"), column("Type"), column("Data"), column("Age")},
+		cells:   func(o kube.Object, now time.Time) []any { return secretCells(o.(*corev1.Secret), now) },
+		fields:  func(o kube.Object) fields.Set { return fields.Set{"type": string(o.(*corev1.Secret).Type)} },
+	},
+}
+
+// table lays out objects, as they are in a list or one by one in a watch.
+func (r *resource) table(objects []kube.Object, now time.Time) *metav1.Table {
+	table := newTable(r.columns...)
+	for _, o := range objects {
+		addRow(table, meta.AsPartialObjectMetadata(o).ObjectMeta, r.cells(o, now)...)
+	}
+	return table
+}
+
+// fieldsOf are all fields of an object by which one may select.
+func (r *resource) fieldsOf(o kube.Object) fields.Set {
+	set := r.fields(o)
+	set["metadata.name"], set["metadata.namespace"] = o.GetName(), o.GetNamespace()
+	return set
+}
+
+func (r *resource) matches(s selection, o kube.Object) bool {
+	return s.everything() || s.matches(o.GetLabels(), r.fieldsOf(o))
+}
+
+// setType names the kind, which stored objects need not.
+func (r *resource) setType(o kube.Object) {
+	o.GetObjectKind().SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(r.kind.Name))
+}
+
+func podCells(pod *corev1.Pod, now time.Time) []any {
+	sum := summarize(pod)
+	return []any{
+		pod.Name,
+		fmt.Sprintf("%d/%d", sum.ready, sum.containers),
+		sum.reason,
+		restartsCell(sum, now),
+		age(pod.CreationTimestamp, now),
+		podIP(pod),
+		orNone(pod.Spec.NodeName),
+		orNone(pod.Status.NominatedNodeName),
+		readinessGates(pod),
+	}
+}
+
+func secretCells(s *corev1.Secret, now time.Time) []any {
+	return []any{s.Name, string(s.Type), strconv.Itoa(len(s.Data)), age(s.CreationTimestamp, now)}
+}

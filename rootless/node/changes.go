@@ -1,0 +1,94 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/peapod/peapod/rootless/kube"
+)
+
+type change struct {
+	version uint64
+	event   watch.EventType
+	kind    *kube.Kind
+	object  kube.Object
+}
+
+// logLength bounds how far behind a watcher may be.
+const logLength = 512
+
+// note appends to the log and wakes the watchers. Preconditions: mu is held.
+func (r *registry) note(event watch.EventType, o kube.Object) {
+	if len(r.log) == logLength {
+		r.dropped = r.log[0].version
+		r.log = slices.Delete(r.log, 0, 1)
+	}
+	r.log = append(r.log, change{version(o.GetResourceVersion()), event, kube.KindOf(o), o})
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// since returns the changes after a version, and a channel that is closed at the next one. ok is false if some are forgotten.
+func (r *registry) since(after uint64) (changes []change, next <-chan struct{}, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if after < r.dropped {
+		return nil, nil, false
+	}
+	first := len(r.log)
+	for first > 0 && r.log[first-1].version > after {
+		first--
+	}
+	return slices.Clone(r.log[first:]), r.changed, true
+}
+
+// watch sends changes of a kind after a version until the context ends.
+func (r *registry) watch(ctx context.Context, kind *kube.Kind, namespace string, after uint64) (<-chan watch.Event, error) {
+	if _, _, ok := r.since(after); !ok {
+		return nil, expired(after)
+	}
+	out := make(chan watch.Event)
+	go func() {
+		defer close(out)
+		for {
+			changes, next, ok := r.since(after)
+			if !ok {
+				status := expired(after).Status()
+				send(ctx, out, watch.Event{Type: watch.Error, Object: &status})
+				return
+			}
+			for _, c := range changes {
+				after = c.version
+				if c.kind != kind || namespace != "" && c.object.GetNamespace() != namespace {
+					continue
+				}
+				if !send(ctx, out, watch.Event{Type: c.event, Object: clone(c.object)}) {
+					return
+				}
+			}
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
+}
+
+func send(ctx context.Context, out chan<- watch.Event, e watch.Event) bool {
+	select {
+	case out <- e:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func expired(after uint64) *apierrors.StatusError {
+	return apierrors.NewResourceExpired("too old resource version: " + strconv.FormatUint(after, 10))
+}
