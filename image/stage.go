@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -97,6 +98,9 @@ func (d *differ) unpack(root *os.File, fold bool) (_ *unpack.Layer, err error) {
 	if err == nil {
 		// The stream that was unpacked may end before the blob does.
 		_, err = io.Copy(io.Discard, counted)
+	}
+	if err == nil && unpacked.Replaced != "" {
+		slog.Warn("layer has an entry in the place of another: saving the image will not work", "layer", d.layer.blob.Digest, "entry", unpacked.Replaced)
 	}
 	if err == nil && unpacked.DiffID != d.layer.diffID {
 		err = fmt.Errorf("unpacks to %s, but the configuration says %s", unpacked.DiffID, d.layer.diffID)

@@ -1,5 +1,5 @@
-// Package crc64 computes the CRC-64 that tar-split keeps of every file of a layer: the ECMA-182 polynomial, bits reversed,
-// as hash/crc64 does with crc64.ECMA. It gives the same values, several times as fast where the processor multiplies
+// Package crc64 computes the CRC-64 that tar-split keeps of every file of a layer: the ISO 3309 polynomial, bits reversed,
+// as hash/crc64 does with crc64.ISO. It gives the same values, several times as fast where the processor multiplies
 // polynomials.
 //
 // A message is a polynomial over GF(2), and its CRC what is left of it after division by another one, P. So any 16 bytes may
@@ -18,7 +18,7 @@ const (
 	minimum = 2 * stride
 )
 
-var table = crc64.MakeTable(crc64.ECMA)
+var table = crc64.MakeTable(crc64.ISO)
 
 // keys are factors for folding: over a stride, then over a block; of each pair the first is for the earlier 8 bytes, which
 // are 64 bits further away.
@@ -32,7 +32,7 @@ func power(n int) uint64 {
 		carry := p & 1
 		p >>= 1
 		if carry != 0 {
-			p ^= crc64.ECMA
+			p ^= crc64.ISO
 		}
 	}
 	return p

@@ -2,11 +2,12 @@ package unpack
 
 import (
 	"archive/tar"
-	"hash/crc64"
 	"hash/maphash"
 	"io"
 	"path"
 	"strings"
+
+	"github.com/peapod/peapod/image/crc64"
 )
 
 // recorder is what a tar.Reader reads: all of it goes into the tar-split.
@@ -76,7 +77,7 @@ func (p *payload) copy(write func([]byte) error) error {
 		if p.raw {
 			p.u.split.segment(b)
 		} else {
-			crc = crc64.Update(crc, crcTable, b)
+			crc = crc64.Update(crc, b)
 		}
 		p.u.stream.skip(len(b))
 		left -= int64(len(b))

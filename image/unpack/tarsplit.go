@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/base64"
 	"encoding/binary"
-	"hash/crc64"
 	"os"
 	"strconv"
 	"unicode/utf8"
@@ -25,8 +24,6 @@ const (
 	splitBuffer   = 64 << 10
 	encodedAtOnce = 3 * 1024
 )
-
-var crcTable = crc64.MakeTable(crc64.ISO)
 
 // splitWriter writes a tar-split. Errors stay in the buffered writer until finish.
 type splitWriter struct {
