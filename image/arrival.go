@@ -13,6 +13,7 @@ import (
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/pkg/blobinfocache/memory"
 	"go.podman.io/image/v5/pkg/blobinfocache/none"
 	"go.podman.io/image/v5/signature"
 	istorage "go.podman.io/image/v5/storage"
@@ -206,8 +207,12 @@ func (a *arrival) record(ctx context.Context, to types.ImageReference) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, destination.Close()) }()
+	// A layer may be here under another blob's digest, compressed by somebody else. Its place in the chain has shown that it is the
+	// one, so the library may be told what the blob unpacks to.
+	known := memory.New()
 	for _, l := range a.layers {
-		if found, _, err := destination.TryReusingBlob(ctx, l.blob, none.NoCache, false); err != nil || !found {
+		known.RecordDigestUncompressedPair(l.blob.Digest, l.diffID)
+		if found, _, err := destination.TryReusingBlob(ctx, l.blob, known, false); err != nil || !found {
 			return errors.Join(fmt.Errorf("find %s in the store", l.what()), err, storage.ErrLayerUnknown)
 		}
 	}

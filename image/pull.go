@@ -43,14 +43,18 @@ func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (*Image, er
 	if _, err := ParseReference(ref); err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("%q %t %+q", []string{ref, o.Username, o.Password, o.Platform}, o.Insecure, o.Credentials)
-	image, err := s.flights.do(ctx, key, o.Report, func(ctx context.Context, report func(Progress)) (*Image, error) {
+	image, err := s.flights.do(ctx, o.key(ref), o.Report, func(ctx context.Context, report func(Progress)) (*Image, error) {
 		return s.pull(ctx, ref, o, report)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("pull image %q: %w", ref, err)
 	}
 	return image, nil
+}
+
+// key is equal for pulls that come to the same.
+func (o *PullOptions) key(ref string) string {
+	return fmt.Sprintf("%q %t %+q", []string{ref, o.Username, o.Password, o.Platform}, o.Insecure, o.Credentials)
 }
 
 // pull tries the candidates in order until one can be had.
@@ -99,6 +103,12 @@ func (s *Store) pullOne(ctx context.Context, name reference.Named, o PullOptions
 		return nil, err
 	}
 	system := *s.system
+	if err := choosePlatform(&system, o.Platform); err != nil {
+		return nil, err
+	}
+	if o.Insecure {
+		system.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
+	}
 	if o.Username != "" || o.Password != "" {
 		system.DockerAuthConfig = &types.DockerAuthConfig{Username: o.Username, Password: o.Password}
 	}

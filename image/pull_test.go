@@ -106,7 +106,7 @@ func TestPullOnce(t *testing.T) {
 			<-p.asked // the work is under way before the others join
 		}
 	}
-	waitFor(t, "four calls to wait for one transfer", func() bool { return s.flights.waiting(p.address+"/app:1\x00\x00") == len(done) })
+	waitFor(t, "four calls to wait for one transfer", func() bool { return s.flights.waiting((&PullOptions{}).key(p.address+"/app:1")) == len(done) })
 	close(p.hold)
 	all.Wait()
 	if got := p.blobs.Load(); got != 3 {
@@ -283,6 +283,24 @@ func TestPullTrustsSystem(t *testing.T) {
 	t.Setenv("SSL_CERT_FILE", r.ca) // crypto/x509 reads it when first needed, which is below
 	if _, err := openStore(t).Pull(t.Context(), r.address+"/app:1", PullOptions{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A registry need not prove who it is, nor speak TLS, when the user says so for one pull.
+func TestPullInsecure(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	s := openStore(t)
+	for _, o := range []registryOptions{{tls: true}, {}} {
+		r := startRegistry(t, o)
+		r.push(t, "app:1", smallImage())
+		if _, err := s.Pull(t.Context(), r.address+"/app:1", PullOptions{Insecure: true}); err != nil {
+			t.Errorf("TLS %v: %v", o.tls, err)
+		}
+		if _, err := s.Pull(t.Context(), r.address+"/app:1", PullOptions{}); !errors.Is(err, ErrRegistryUnavailable) {
+			t.Errorf("TLS %v, without leave: %v", o.tls, err)
+		}
 	}
 }
 
