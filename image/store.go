@@ -73,6 +73,12 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open image store %s: %w", options.GraphRoot, err)
 	}
+	if os.Getenv("XDG_RUNTIME_DIR") == "" {
+		// Without it the registry library looks for credentials in /run/containers/UID, and takes us for user 0.
+		if err := os.Setenv("XDG_RUNTIME_DIR", options.RunRoot); err != nil {
+			return nil, err
+		}
+	}
 	if err := sweepStaging(s); err != nil {
 		s.Free()
 		return nil, err

@@ -51,7 +51,7 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 			return nil, fmt.Errorf("mount %s: %w", m.Destination, err)
 		}
 	}
-	b.devices()
+	b.devices(spec.Linux.Devices)
 	if err := b.sysctls(spec.Linux.Sysctl); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,14 @@ package container
 
 import (
 	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/plan"
@@ -10,10 +17,12 @@ import (
 
 // deviceNodes are what every container has in /dev (OCI runtime specification, default devices), with their numbers.
 // They are the host's own, mounted one by one: a user namespace must not make device nodes.
-var deviceNodes = []struct {
+var deviceNodes = []deviceNode{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}}
+
+type deviceNode struct {
 	name         string
 	major, minor uint32
-}{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}}
+}
 
 // deviceLinks are the symbolic links in /dev.
 var deviceLinks = [][2]string{
@@ -21,8 +30,8 @@ var deviceLinks = [][2]string{
 	{"ptmx", "pts/ptmx"}, {"core", "/proc/kcore"},
 }
 
-// devices fills /dev, which is a tmpfs of ours.
-func (b *builder) devices() {
+// devices fills /dev, which is a tmpfs of ours: with what every container has, and more.
+func (b *builder) devices(more []specs.LinuxDevice) {
 	dev, ok := b.mounted["/dev"]
 	if !ok {
 		return
@@ -36,7 +45,56 @@ func (b *builder) devices() {
 	for _, l := range deviceLinks {
 		b.Call("make /dev/"+l[0], unix.SYS_SYMLINKAT, l[1], dev, l[0])
 	}
+	for _, d := range more {
+		b.device(dev, d)
+	}
 }
+
+// device adds one of the host's character devices to /dev, under the name that it has there.
+func (b *builder) device(dev any, d specs.LinuxDevice) {
+	what := "mount " + d.Path
+	folder, name := path.Split(strings.TrimPrefix(path.Clean(d.Path), "/dev/"))
+	source := b.hostDevice(what, d.Path, uint32(d.Major), uint32(d.Minor))
+	for _, part := range strings.Split(strings.Trim(folder, "/"), "/") {
+		if part != "" {
+			dev = b.realFolder(what, dev, part)
+		}
+	}
+	b.moveOnto(what, source, b.create(what, dev, name, 0o666, noLinks))
+}
+
+// Devices are the character devices of the host that this process may read and write, besides those that every container has and
+// terminals.
+func Devices() ([]specs.LinuxDevice, error) {
+	var list []specs.LinuxDevice
+	err := filepath.WalkDir("/dev", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil && entry != nil && entry.IsDir(), entry != nil && slices.Contains(ownFolders, name):
+			return fs.SkipDir
+		case err != nil || entry.Type() != fs.ModeDevice|fs.ModeCharDevice || strings.HasPrefix(name, "/dev/tty"):
+			return nil
+		case name == "/dev/console",
+			slices.ContainsFunc(deviceNodes, func(d deviceNode) bool { return name == "/dev/"+d.name }),
+			slices.ContainsFunc(deviceLinks, func(l [2]string) bool { return name == "/dev/"+l[0] }):
+			return nil
+		}
+		var stat unix.Stat_t
+		if unix.Faccessat(unix.AT_FDCWD, name, unix.R_OK|unix.W_OK, unix.AT_EACCESS) != nil || unix.Lstat(name, &stat) != nil {
+			return nil
+		}
+		list = append(list, specs.LinuxDevice{
+			Path: name, Type: "c", Major: int64(unix.Major(uint64(stat.Rdev))), Minor: int64(unix.Minor(uint64(stat.Rdev))),
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list devices: %w", err)
+	}
+	return list, nil
+}
+
+// ownFolders are the parts of /dev that a container has of its own.
+var ownFolders = []string{"/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/hugepages"}
 
 // hostDevice makes a detached mount of a device of the host, which it checks to be that device and nothing else.
 func (b *builder) hostDevice(what, path string, major, minor uint32) plan.Ref {

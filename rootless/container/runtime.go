@@ -14,10 +14,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/peapod/peapod/rootless/plan"
-	"github.com/peapod/peapod/rootless/seccomp"
 	"github.com/peapod/peapod/rootless/state"
 )
 
@@ -258,51 +256,6 @@ func (r *Runtime) OpenStreams(id string) (s Streams, err error) {
 		s.Stdout.Close()
 	}
 	return s, err
-}
-
-// Seccomp resolves RuntimeDefault for a set of capabilities, once for each. Unconfined is nil.
-func (r *Runtime) Seccomp(profile corev1.SeccompProfileType, capabilities []string) (*specs.LinuxSeccomp, error) {
-	if profile == corev1.SeccompProfileTypeUnconfined {
-		return nil, nil
-	}
-	key := strings.Join(capabilities, ",")
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p, ok := r.profiles[key]; ok {
-		return p, nil
-	}
-	kernel, err := seccomp.Kernel()
-	if err != nil {
-		return nil, err
-	}
-	p, err := seccomp.Default(runtime.GOARCH, capabilities, kernel)
-	if err != nil {
-		return nil, err
-	}
-	f, err := seccomp.Compile(p, runtime.GOARCH)
-	if err != nil {
-		return nil, err
-	}
-	r.profiles[key], r.filters[p] = p, f.Bytes()
-	return p, nil
-}
-
-// filter compiles the specification's seccomp profile, unless it is one that Seccomp has given.
-func (r *Runtime) filter(l *specs.Linux) ([]byte, error) {
-	if l == nil || l.Seccomp == nil {
-		return nil, nil
-	}
-	r.mu.Lock()
-	known := r.filters[l.Seccomp]
-	r.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	f, err := seccomp.Compile(l.Seccomp, runtime.GOARCH)
-	if err != nil {
-		return nil, err
-	}
-	return f.Bytes(), nil
 }
 
 // Load reads what Start noted of a container.

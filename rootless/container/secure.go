@@ -30,13 +30,34 @@ func secure(g *generate.Generator, c Config) {
 	if own == nil {
 		own = &corev1.SecurityContext{}
 	}
-	granted := Capabilities(own.Capabilities)
+	granted := Granted(c.Container)
 	g.Config.Process.Capabilities = &specs.LinuxCapabilities{Bounding: granted, Permitted: granted, Effective: granted}
 	g.SetProcessNoNewPrivileges(own.AllowPrivilegeEscalation != nil && !*own.AllowPrivilegeEscalation)
 	g.SetRootReadonly(own.ReadOnlyRootFilesystem != nil && *own.ReadOnlyRootFilesystem)
 	g.Config.Linux.MaskedPaths, g.Config.Linux.ReadonlyPaths = maskedPaths, readonlyPaths
+	if privileged(c.Container) || own.ProcMount != nil && *own.ProcMount == corev1.UnmaskedProcMount {
+		g.Config.Linux.MaskedPaths, g.Config.Linux.ReadonlyPaths = nil, nil
+	}
+	g.Config.Linux.Devices = c.Devices
 	g.Config.Linux.Seccomp = c.Seccomp
 	g.Config.Linux.Resources = nil
+}
+
+// privileged tells whether a container may do all that its user may: all capabilities of the Pod's user namespace, nothing masked, no
+// system call forbidden, the user's devices.
+func privileged(c *corev1.Container) bool {
+	return c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
+}
+
+// Granted are the capabilities of a container's processes, sorted.
+func Granted(c *corev1.Container) []string {
+	switch {
+	case privileged(c):
+		return allCapabilities()
+	case c.SecurityContext == nil:
+		return Capabilities(nil)
+	}
+	return Capabilities(c.SecurityContext.Capabilities)
 }
 
 // Capabilities are the granted ones, sorted: the default plus add, without drop; ALL means every one. A name may be given with or
@@ -68,16 +89,4 @@ func isAll(c corev1.Capability) bool { return capabilityName(c) == "CAP_ALL" }
 
 func capabilityName(c corev1.Capability) string {
 	return "CAP_" + strings.TrimPrefix(strings.ToUpper(string(c)), "CAP_")
-}
-
-// SeccompProfile is the profile type that counts for a container: its own, the Pod's, else RuntimeDefault. That is
-// what a kubelet with seccompDefault does.
-func SeccompProfile(pod *corev1.Pod, c *corev1.Container) corev1.SeccompProfileType {
-	if s := c.SecurityContext; s != nil && s.SeccompProfile != nil {
-		return s.SeccompProfile.Type
-	}
-	if s := pod.Spec.SecurityContext; s != nil && s.SeccompProfile != nil {
-		return s.SeccompProfile.Type
-	}
-	return corev1.SeccompProfileTypeRuntimeDefault
 }

@@ -27,6 +27,7 @@ type Config struct {
 	Seccomp       *specs.LinuxSeccomp // nil: unconfined
 	Cgroup        bool                // mount cgroup2 on /sys/fs/cgroup
 	Single        bool                // the Pod's user namespace has one id
+	Devices       []specs.LinuxDevice // of the host, besides those that every container has
 }
 
 // Files are host paths of what every container of a Pod sees at a fixed place.
@@ -50,6 +51,7 @@ func Spec(c Config) (*specs.Spec, error) {
 	g.SetProcessArgs(args)
 	g.Config.Process.Env = environment(c)
 	g.SetProcessCwd(workingDirectory(c))
+	g.Config.Process.Terminal = c.Container.TTY
 	g.Config.Process.User = specs.User{UID: c.User.UID, GID: c.User.GID, AdditionalGids: c.User.Groups}
 	g.Config.Process.Rlimits = nil // the node's own, as the kubelet's runtimes do
 	g.SetHostname(c.Hostname)
@@ -81,6 +83,9 @@ func environment(c Config) []string {
 	base := []string{"PATH=" + defaultPath, "HOSTNAME=" + c.Hostname}
 	if c.User.Home != "" {
 		base = append(base, "HOME="+c.User.Home)
+	}
+	if c.Container.TTY {
+		base = append(base, "TERM=xterm")
 	}
 	var order []string
 	values := map[string]string{}

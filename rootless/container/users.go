@@ -52,8 +52,10 @@ func ResolveUser(root *os.File, imageUser string, pod *corev1.Pod, c *corev1.Con
 	if context.group != nil {
 		u.GID = uint32(*context.group)
 	}
-	for _, g := range found.Sgids {
-		u.Groups = append(u.Groups, uint32(g))
+	if !context.strict {
+		for _, g := range found.Sgids {
+			u.Groups = append(u.Groups, uint32(g))
+		}
 	}
 	for _, g := range context.groups {
 		u.Groups = append(u.Groups, uint32(g))
@@ -74,12 +76,14 @@ type identity struct {
 	user, group *int64
 	groups      []int64
 	nonRoot     bool
+	strict      bool // not the groups of the image's /etc/group
 }
 
 func mergedContext(pod *corev1.Pod, c *corev1.Container) identity {
 	var i identity
 	if s := pod.Spec.SecurityContext; s != nil {
-		i = identity{user: s.RunAsUser, group: s.RunAsGroup, groups: s.SupplementalGroups, nonRoot: s.RunAsNonRoot != nil && *s.RunAsNonRoot}
+		i = identity{user: s.RunAsUser, group: s.RunAsGroup, groups: s.SupplementalGroups, nonRoot: s.RunAsNonRoot != nil && *s.RunAsNonRoot,
+			strict: s.SupplementalGroupsPolicy != nil && *s.SupplementalGroupsPolicy == corev1.SupplementalGroupsPolicyStrict}
 	}
 	if s := c.SecurityContext; s != nil {
 		if s.RunAsUser != nil {

@@ -116,13 +116,13 @@ var table = map[string]rule{
 	"spec.securityContext.runAsGroup":                      {class: whole},
 	"spec.securityContext.runAsNonRoot":                    {class: whole},
 	"spec.securityContext.supplementalGroups":              {class: whole},
-	"spec.securityContext.supplementalGroupsPolicy":        {class: notYet, same: is(corev1.SupplementalGroupsPolicyMerge)},
+	"spec.securityContext.supplementalGroupsPolicy":        {class: whole},
 	"spec.securityContext.fsGroup":                         {class: notYet},
 	"spec.securityContext.sysctls":                         {class: whole},
 	"spec.securityContext.fsGroupChangePolicy":             {class: notYet},
 	"spec.securityContext.seccompProfile":                  {class: honoured},
-	"spec.securityContext.seccompProfile.type":             {class: notYet, same: seccompDone},
-	"spec.securityContext.seccompProfile.localhostProfile": {class: notYet},
+	"spec.securityContext.seccompProfile.type":             {class: whole},
+	"spec.securityContext.seccompProfile.localhostProfile": {class: whole},
 	"spec.securityContext.appArmorProfile":                 {class: noEffect, reason: noMAC},
 	"spec.securityContext.seLinuxChangePolicy":             {class: notYet},
 
@@ -165,20 +165,20 @@ var table = map[string]rule{
 	"spec.containers.stdinOnce":                       {class: notYet},
 	"spec.containers.tty":                             {class: notYet},
 	"spec.containers.securityContext.capabilities":    {class: whole},
-	"spec.containers.securityContext.privileged":      {class: notYet, same: is(false)},
+	"spec.containers.securityContext.privileged":      {class: whole},
 	"spec.containers.securityContext.seLinuxOptions":  {class: notYet},
 	"spec.containers.securityContext.windowsOptions":  {class: never, reason: "containers run on Linux"},
 	"spec.containers.securityContext.runAsUser":       {class: whole},
 	"spec.containers.securityContext.runAsGroup":      {class: whole},
 	"spec.containers.securityContext.runAsNonRoot":    {class: whole},
-	"spec.containers.securityContext.procMount":       {class: notYet, same: is(corev1.DefaultProcMount)},
+	"spec.containers.securityContext.procMount":       {class: whole},
 	"spec.containers.securityContext.appArmorProfile": {class: noEffect, reason: noMAC},
 	"spec.containers.securityContext.seccompProfile":  {class: honoured},
 
 	"spec.containers.securityContext.readOnlyRootFilesystem":          {class: whole},
 	"spec.containers.securityContext.allowPrivilegeEscalation":        {class: whole},
-	"spec.containers.securityContext.seccompProfile.type":             {class: notYet, same: seccompDone},
-	"spec.containers.securityContext.seccompProfile.localhostProfile": {class: notYet},
+	"spec.containers.securityContext.seccompProfile.type":             {class: whole},
+	"spec.containers.securityContext.seccompProfile.localhostProfile": {class: whole},
 }
 
 func is[T comparable](want T) func(reflect.Value) bool {
@@ -186,11 +186,6 @@ func is[T comparable](want T) func(reflect.Value) bool {
 }
 
 func cgroups(f Features) bool { return f.Cgroups }
-
-// seccompDone leaves out Localhost, and what Validate finds wrong by itself.
-func seccompDone(v reflect.Value) bool {
-	return v.Interface() != any(corev1.SeccompProfileTypeLocalhost)
-}
 
 // finding is a field that was set and has a row worth mentioning.
 type finding struct {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -137,6 +138,9 @@ func validatePodSecurity(security *corev1.PodSecurityContext, path *field.Path) 
 		errs = append(errs, invalid(path.Child("supplementalGroups").Index(i), gid, validation.IsValidGroupID(gid))...)
 	}
 	errs = append(errs, validateSeccomp(security.SeccompProfile, path.Child("seccompProfile"))...)
+	if p := security.SupplementalGroupsPolicy; p != nil {
+		errs = append(errs, oneOf(path.Child("supplementalGroupsPolicy"), *p, corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)...)
+	}
 	return append(errs, validateSysctls(security.Sysctls, path.Child("sysctls"))...)
 }
 
@@ -160,8 +164,22 @@ func validateSeccomp(profile *corev1.SeccompProfile, path *field.Path) field.Err
 	switch isLocal := profile.Type == corev1.SeccompProfileTypeLocalhost; {
 	case isLocal && (profile.LocalhostProfile == nil || *profile.LocalhostProfile == ""):
 		errs = append(errs, field.Required(path.Child("localhostProfile"), "must be set when seccomp type is Localhost"))
-	case !isLocal && profile.LocalhostProfile != nil:
+	case isLocal:
+		errs = append(errs, validateBelow(*profile.LocalhostProfile, path.Child("localhostProfile"))...)
+	case profile.LocalhostProfile != nil:
 		errs = append(errs, field.Invalid(path.Child("localhostProfile"), profile, "can only be set when seccomp type is Localhost"))
+	}
+	return errs
+}
+
+// validateBelow wants a path that leads nowhere but down.
+func validateBelow(name string, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if path.IsAbs(name) {
+		errs = append(errs, field.Invalid(at, name, "must be a relative path"))
+	}
+	if slices.Contains(strings.Split(name, "/"), "..") {
+		errs = append(errs, field.Invalid(at, name, "must not contain '..'"))
 	}
 	return errs
 }

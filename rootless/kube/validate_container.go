@@ -227,6 +227,9 @@ func validateSecurity(security *corev1.SecurityContext, path *field.Path) field.
 	}
 	errs := validateIDs(security.RunAsUser, security.RunAsGroup, path)
 	errs = append(errs, validateSeccomp(security.SeccompProfile, path.Child("seccompProfile"))...)
+	if m := security.ProcMount; m != nil {
+		errs = append(errs, oneOf(path.Child("procMount"), *m, corev1.DefaultProcMount, corev1.UnmaskedProcMount)...)
+	}
 	if caps := security.Capabilities; caps != nil {
 		errs = append(errs, validateCapabilities(caps.Add, path.Child("capabilities", "add"))...)
 		errs = append(errs, validateCapabilities(caps.Drop, path.Child("capabilities", "drop"))...)

@@ -97,18 +97,20 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 		return nil, err
 	}
 	command, args := kube.Command(c, env)
-	var asked *corev1.Capabilities
-	if c.SecurityContext != nil {
-		asked = c.SecurityContext.Capabilities
-	}
-	rules, err := p.node.runtime.Seccomp(container.SeccompProfile(object, c), container.Capabilities(asked))
+	rules, err := p.node.runtime.Seccomp(container.SeccompProfile(object, c), container.Granted(c))
 	if err != nil {
 		return nil, err
+	}
+	var devices []specs.LinuxDevice
+	if s := c.SecurityContext; s != nil && s.Privileged != nil && *s.Privileged {
+		if devices, err = container.Devices(); err != nil {
+			return nil, err
+		}
 	}
 	paths := p.node.paths
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
-		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single,
+		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices,
 		RootPath: filepath.Join(paths.ContainerRun(root.ID), "rootfs"),
 		Files: container.Files{
 			Hosts: paths.PodHosts(p.uid), Hostname: paths.PodHostname(p.uid), ResolvConf: paths.PodResolvConf(p.uid), Shm: paths.PodShm(p.uid),

@@ -27,6 +27,7 @@ type Paths struct {
 const (
 	databaseName   = "state.db"    // Data: the API objects; durable once a call has returned, one node at a time
 	containersName = "containers"  // Data: <id>/{upper,work}, the container's own layer; Run: <id>/, bundle and FIFOs of a container
+	seccompName    = "seccomp"     // Data: profiles that the user puts there for seccompProfile type Localhost
 	upperName      = "upper"       // Data/containers/<id>: what the container wrote; goes with the container
 	workName       = "work"        // Data/containers/<id>: overlay's scratch directory, same file system as upper
 	logName        = "log"         // State: pods/<namespace>_<name>_<uid>/<container>/<attempt>.log, the kubelet's layout under /var/log
@@ -114,6 +115,9 @@ func (p Paths) ContainersData() string { return filepath.Join(p.Data, containers
 
 // ContainerData is the directory of a container's own layer.
 func (p Paths) ContainerData(id string) string { return filepath.Join(p.ContainersData(), id) }
+
+// SeccompProfiles is the folder that Localhost profiles are named from; the user makes it.
+func (p Paths) SeccompProfiles() string { return filepath.Join(p.Data, seccompName) }
 
 // ContainerUpper is the upper directory of a container's overlay.
 func (p Paths) ContainerUpper(id string) string { return filepath.Join(p.ContainerData(id), upperName) }
