@@ -100,6 +100,8 @@ func openBolt(path string) (bolt *bbolt.DB, err error) {
 // of a mapping that reaches beyond a truncated file, and EFBIG where a page's number is nonsense.
 func guarded(path string, fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	// bbolt makes pointers of what it reads. A wild one that the garbage collector met would end the process.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = damaged(path, fmt.Errorf("%v", cause))
