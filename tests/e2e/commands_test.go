@@ -115,9 +115,12 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("process %s still runs", args[0])
 }
 
-// condition answers [host4] and [host6]: this machine has an address of that family that is not loopback.
+// condition answers [host4] and [host6]: this machine has an address of that family that is not loopback; and [bare]: the user has no
+// subordinate ids.
 func condition(name string) (bool, error) {
 	switch name {
+	case "bare":
+		return os.Getenv(bareVariable) != "", nil
 	case "host4":
 		return hostAddress(true) != "", nil
 	case "host6":

@@ -32,19 +32,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestScripts runs what an ordinary user with subordinate ids can do.
+// TestScripts runs what an ordinary user can do, with subordinate ids or without.
 func TestScripts(t *testing.T) {
-	requireUser(t, false)
+	requireStage(t)
 	runAll(t, "testdata/*.txtar")
 }
 
 // TestHostileImages runs images that are made to break out.
 func TestHostileImages(t *testing.T) {
-	requireUser(t, false)
+	requireStage(t)
 	runAll(t, "testdata/hostile/*.txtar")
 }
 
-// TestBareUser runs what a user without subordinate ids meets.
+// TestBareUser runs what only a user without subordinate ids meets.
 func TestBareUser(t *testing.T) {
 	requireUser(t, true)
 	runAll(t, "testdata/bare/*.txtar")
@@ -70,11 +70,17 @@ func TestLeakCheck(t *testing.T) {
 	}
 }
 
+func requireStage(t *testing.T) {
+	t.Helper()
+	if os.Getenv(stageVariable) == "" {
+		t.Skip("run by tests/run")
+	}
+}
+
 func requireUser(t *testing.T, bare bool) {
 	t.Helper()
+	requireStage(t)
 	switch {
-	case os.Getenv(stageVariable) == "":
-		t.Skip("run by tests/run")
 	case bare && os.Getenv(bareVariable) == "":
 		t.Skip("needs a user without subordinate ids; tests/run makes one when it is root")
 	case !bare && os.Getenv(bareVariable) != "":
