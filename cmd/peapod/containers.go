@@ -15,7 +15,11 @@ type podContainers struct {
 		Annotations map[string]string
 	}
 	Spec struct {
-		Containers, InitContainers, EphemeralContainers []struct{ Name string }
+		RestartPolicy                                   string
+		Containers, InitContainers, EphemeralContainers []struct {
+			Name string
+			TTY  bool
+		}
 	}
 }
 
@@ -38,6 +42,16 @@ func (p *podContainers) all() []string {
 	return names
 }
 
+// hasTTY tells whether a container has a terminal of its own.
+func (p *podContainers) hasTTY(name string) bool {
+	for _, container := range p.Spec.Containers {
+		if container.Name == name {
+			return container.TTY
+		}
+	}
+	return false
+}
+
 // defaultContainer chooses as kubectl does: the container that an annotation names, else the first, and it tells so if there was
 // a choice.
 func (a *app) defaultContainer(ctx context.Context, c *client.Client, name string, quiet bool) (string, error) {
@@ -45,6 +59,10 @@ func (a *app) defaultContainer(ctx context.Context, c *client.Client, name strin
 	if err != nil {
 		return "", err
 	}
+	return a.chooseContainer(pod, name, quiet)
+}
+
+func (a *app) chooseContainer(pod *podContainers, name string, quiet bool) (string, error) {
 	all := pod.all()
 	if chosen := pod.Metadata.Annotations["kubectl.kubernetes.io/default-container"]; chosen != "" {
 		for _, container := range all {

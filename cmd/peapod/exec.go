@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -9,15 +10,35 @@ import (
 	"github.com/peapod/peapod/rootless/api"
 )
 
-type execOptions struct {
+// sessionOptions are the flags of exec and attach.
+type sessionOptions struct {
 	container string
 	stdin     bool
 	tty       bool
 	quiet     bool
+	keys      string
+	detach    []byte // keys, parsed
+}
+
+func (o *sessionOptions) addFlags(a *app, cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&o.container, "container", "c", "", "the container's name")
+	flags.BoolVarP(&o.stdin, "stdin", "i", false, "pass standard input on")
+	flags.BoolVarP(&o.tty, "tty", "t", false, "standard input is a terminal")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print nothing but output")
+	flags.StringVar(&o.keys, "detach-keys", defaultDetachKeys, "with -it, keys that end the session and leave the program running; empty for none")
+	_ = cmd.RegisterFlagCompletionFunc("container", a.completeContainer) // fails only for a flag that does not exist
+}
+
+func (o *sessionOptions) parse(cmd *cobra.Command) (err error) {
+	if o.detach, err = parseKeys(o.keys); err != nil {
+		return usagef(cmd, "--detach-keys: %v", err)
+	}
+	return nil
 }
 
 func newExec(a *app) *cobra.Command {
-	var o execOptions
+	var o sessionOptions
 	cmd := &cobra.Command{
 		Use:                   "exec (POD | pod/POD) [-c CONTAINER] [-i] [-t] -- COMMAND [ARGUMENT…]",
 		DisableFlagsInUseLine: true,
@@ -48,19 +69,17 @@ Without -c it is the container that the annotation kubectl.kubernetes.io/default
 			if err != nil {
 				return err
 			}
+			if err := o.parse(cmd); err != nil {
+				return err
+			}
 			return a.exec(cmd.Context(), name, args[1:], &o)
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVarP(&o.container, "container", "c", "", "the container's name")
-	flags.BoolVarP(&o.stdin, "stdin", "i", false, "pass standard input to the command")
-	flags.BoolVarP(&o.tty, "tty", "t", false, "standard input is a terminal")
-	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print nothing but the command's output")
-	_ = cmd.RegisterFlagCompletionFunc("container", a.completeContainer) // fails only for a flag that does not exist
+	o.addFlags(a, cmd)
 	return cmd
 }
 
-func (a *app) exec(ctx context.Context, name string, command []string, o *execOptions) error {
+func (a *app) exec(ctx context.Context, name string, command []string, o *sessionOptions) error {
 	c, err := a.connect()
 	if err != nil {
 		return err
@@ -70,13 +89,16 @@ func (a *app) exec(ctx context.Context, name string, command []string, o *execOp
 			return err
 		}
 	}
-	request := api.ExecRequest{Container: o.container, Command: command, Stdout: a.out, Stderr: a.err}
+	request := api.ExecRequest{Container: o.container, Command: command, Streams: api.Streams{Stdout: a.out, Stderr: a.err}}
 	if o.stdin {
 		request.Stdin = a.in
 	}
-	code, err := a.withTerminal(ctx, &request, o, func(ctx context.Context) (int, error) {
+	code, err := a.withTerminal(ctx, &request.Streams, o, func(ctx context.Context) (int, error) {
 		return c.Exec(ctx, a.namespace, name, request)
 	})
+	if errors.Is(err, api.ErrDetached) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

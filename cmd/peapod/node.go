@@ -6,13 +6,43 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/peapod/peapod/rootless/api/client"
 )
 
 // nodeOptions are the flags of the node.
 type nodeOptions struct {
-	debug bool
+	debug       bool
+	logMaxSize  string
+	logMaxFiles int
+}
+
+// rotation reads what bounds containers' logs.
+func (o *nodeOptions) rotation() (size int64, files int, err error) {
+	q, err := resource.ParseQuantity(o.logMaxSize)
+	if err != nil || q.Value() <= 0 {
+		return 0, 0, fmt.Errorf("--container-log-max-size: %q is not a size such as 10Mi", o.logMaxSize)
+	}
+	if o.logMaxFiles < 2 {
+		return 0, 0, fmt.Errorf("--container-log-max-files: %d: there are at least 2, as one is being written", o.logMaxFiles)
+	}
+	return q.Value(), o.logMaxFiles, nil
+}
+
+// fromEnvironment sets flags that were not given. A node that another command starts has no others.
+func (o *nodeOptions) fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
+	for flag, variable := range map[string]string{
+		"container-log-max-size": "PEAPOD_CONTAINER_LOG_MAX_SIZE", "container-log-max-files": "PEAPOD_CONTAINER_LOG_MAX_FILES",
+	} {
+		if value := getenv(variable); value != "" && !flags.Changed(flag) {
+			if err := flags.Set(flag, value); err != nil {
+				return fmt.Errorf("%s: %w", variable, err)
+			}
+		}
+	}
+	return nil
 }
 
 // runNode is the node itself; it returns when it has been shut down.
@@ -36,10 +66,15 @@ for service managers and for looking at what it does. Its end, however it comes,
 			if socket := a.givenSocket(); socket != "" {
 				return fmt.Errorf("a node does not listen on a socket of choice (%s): --socket and PEAPOD_NODE name the node that other commands speak to; a node's own is in $XDG_RUNTIME_DIR", socket)
 			}
+			if err := o.fromEnvironment(cmd.Flags(), a.getenv); err != nil {
+				return err
+			}
 			return runNode(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.debug, "debug", false, "log more")
+	cmd.Flags().StringVar(&o.logMaxSize, "container-log-max-size", "10Mi", "a container's log is rotated at this size ($PEAPOD_CONTAINER_LOG_MAX_SIZE)")
+	cmd.Flags().IntVar(&o.logMaxFiles, "container-log-max-files", 5, "so many files are kept of it ($PEAPOD_CONTAINER_LOG_MAX_FILES)")
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "stop", Short: "End the node; the Pods stay as they are", Args: noArgs,

@@ -15,7 +15,7 @@ import (
 // withTerminal runs a command that is to have a terminal: ours becomes raw for that time, so that every key, Ctrl-C too, goes to the
 // command, and the other one follows its size. Without -t, or where our input is no terminal, it only runs the command.
 func (a *app) withTerminal(
-	ctx context.Context, request *api.ExecRequest, o *execOptions, run func(context.Context) (int, error),
+	ctx context.Context, streams *api.Streams, o *sessionOptions, run func(context.Context) (int, error),
 ) (code int, err error) {
 	if !o.tty || !o.stdin {
 		return run(ctx)
@@ -41,7 +41,10 @@ func (a *app) withTerminal(
 	}()
 	sizes, end := followSize(int(file.Fd()))
 	defer end()
-	request.TTY, request.Resize, request.Stderr = true, sizes, nil
+	streams.TTY, streams.Resize, streams.Stderr = true, sizes, nil
+	if len(o.detach) > 0 {
+		streams.Stdin = &detacher{in: file, keys: o.detach}
+	}
 	return run(ctx)
 }
 

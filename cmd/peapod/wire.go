@@ -3,12 +3,20 @@ package main
 import (
 	"context"
 
+	"github.com/peapod/peapod/rootless/logs"
 	noded "github.com/peapod/peapod/rootless/node"
 )
 
 func init() {
 	ensureRunning = noded.Launch
 	runNode = func(ctx context.Context, o nodeOptions) error {
-		return noded.Main(ctx, noded.Options{Version: ownVersion().Version, GitCommit: ownVersion().GitCommit, Debug: o.debug})
+		size, files, err := o.rotation()
+		if err != nil {
+			return err
+		}
+		return noded.Main(ctx, noded.Options{
+			Version: ownVersion().Version, GitCommit: ownVersion().GitCommit, Debug: o.debug,
+			Rotation: logs.Rotation{MaxSize: size, MaxFiles: files},
+		})
 	}
 }

@@ -26,6 +26,10 @@ type Backend interface {
 	// signal n). An error means that the command did not run.
 	Exec(ctx context.Context, namespace, name string, request ExecRequest) (exitCode int, err error)
 
+	// Attach connects a client with the first process of a running container. It returns when that has ended, or with the context; the
+	// container goes on then. Output begins with what comes from now on; a client that is slower than the container misses some.
+	Attach(ctx context.Context, namespace, name string, request AttachRequest) error
+
 	// Containers describes every container of every Pod, each Pod's pause first; it is what ps and inspect show.
 	Containers() ([]Container, error)
 	ImageBackend
@@ -58,16 +62,28 @@ const (
 	Unchanged  Outcome = "unchanged"
 )
 
-// ExecRequest is one command to run in a container. Streams that are nil are not connected. With TTY, Stderr is nil
-// and everything comes through Stdout.
+// ExecRequest is one command to run in a container. When the context ends, the command is killed, unless the context's cause is
+// ErrDetached.
 type ExecRequest struct {
 	Container string // empty: the Pod's default container
 	Command   []string
-	TTY       bool
-	Stdin     io.Reader
-	Stdout    io.Writer
-	Stderr    io.Writer
-	Resize    <-chan TerminalSize // closed when no more sizes come; nil without TTY
+	Streams
+}
+
+// AttachRequest is one session with a container.
+type AttachRequest struct {
+	Container string // empty: the Pod's default container
+	Streams
+}
+
+// Streams are the client's ends of a session. Those that are nil are not connected. With TTY, Stderr is nil and everything comes
+// through Stdout.
+type Streams struct {
+	TTY    bool
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	Resize <-chan TerminalSize // closed when no more sizes come; nil without TTY
 }
 
 // TerminalSize is a terminal's size in characters. The field names are those of the remote command protocol.

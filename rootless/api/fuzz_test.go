@@ -16,6 +16,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", pods, "labelSelector=app&fieldSelector=metadata.name=a", "application/json;as=Table;v=v1;g=meta.k8s.io", "")
 	f.Add("GET", pods+"/demo/log", "container=nginx&tailLines=3&sinceTime=2026-01-02T03:04:05Z", "", "")
 	f.Add("GET", pods+"/demo/exec", "container=nginx&command=a&stdout=1", "", "")
+	f.Add("GET", pods+"/demo/attach", "container=nginx&stdin=1&stdout=1&tty=x", "", "")
 	f.Add("GET", "/api/v1/pods", "watch=1&resourceVersion=99999&timeoutSeconds=1", "", "")
 	f.Add("GET", "/api/v1/events", "fieldSelector=involvedObject.uid!=x", "*/*", "")
 	f.Add("POST", pods, "dryRun=All", "", podJSON)

@@ -126,6 +126,18 @@ func execOptions(values url.Values) (*corev1.PodExecOptions, error) {
 	return options, q.err
 }
 
+// attachOptions reads the parameters of …/attach.
+func attachOptions(values url.Values) (*corev1.PodAttachOptions, error) {
+	q := query{values: values}
+	options := &corev1.PodAttachOptions{
+		Container: q.text("container"), Stdin: q.flag("stdin"), Stdout: q.flag("stdout"), Stderr: q.flag("stderr"), TTY: q.flag("tty"),
+	}
+	if q.err == nil && !options.Stdin && !options.Stdout && !options.Stderr {
+		q.err = apierrors.NewBadRequest("you must specify at least one of stdin, stdout, stderr")
+	}
+	return options, q.err
+}
+
 // applyOptions reads the parameters of an apply; server-side apply cannot do without a field manager.
 func applyOptions(values url.Values) (ApplyOptions, error) {
 	q := query{values: values}

@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -26,6 +27,7 @@ const (
 	sandboxFD = "sandbox" // pidfd of the pause
 	rootFD    = "rootfs"  // the root file system, a detached mount
 	targetFD  = "target"  // pidfd of the container that a command joins
+	devptsFD  = "devpts"  // with a terminal: the devpts it is in, a detached mount
 	bindFD    = "bind:"
 )
 
@@ -34,10 +36,18 @@ const (
 func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 	b := &builder{Plan: plan.New(), options: o}
 	b.hide()
-	b.Call("join the Pod's namespaces", unix.SYS_SETNS, b.Inherit(sandboxFD),
-		plan.NamespaceFlags(unix.CLONE_NEWUSER|unix.CLONE_NEWNET|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS))
-	b.Fork("make the container's namespaces", unix.CLONE_NEWNS|unix.CLONE_NEWPID|unix.CLONE_NEWCGROUP)
+	joined, made := uint64(unix.CLONE_NEWUSER|unix.CLONE_NEWNET|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS), uintptr(unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP)
+	if sharesProcesses(spec) {
+		joined |= unix.CLONE_NEWPID
+	} else {
+		made |= unix.CLONE_NEWPID
+	}
+	b.Call("join the Pod's namespaces", unix.SYS_SETNS, b.Inherit(sandboxFD), plan.NamespaceFlags(joined))
+	b.Fork("make the container's namespaces", made)
 	b.Call("", unix.SYS_SETSID)
+	if spec.Process.Terminal {
+		b.takeTerminal()
+	}
 	renamed := len(spec.Linux.UIDMappings) > 0
 	var self any
 	if renamed {
@@ -46,12 +56,18 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 	b.root = b.Inherit(rootFD)
 	b.Call("attach the root file system", unix.SYS_MOVE_MOUNT, b.root, "", atFDCWD, o.Staging,
 		plan.Flags{Value: unix.MOVE_MOUNT_F_EMPTY_PATH, Name: "F_EMPTY_PATH"})
+	if spec.Process.Terminal {
+		b.given = map[string]any{ptsFolder: b.Inherit(devptsFD)}
+	}
 	for _, m := range spec.Mounts {
 		if err := b.mount(m); err != nil {
 			return nil, fmt.Errorf("mount %s: %w", m.Destination, err)
 		}
 	}
 	b.devices(spec.Linux.Devices)
+	if spec.Process.Terminal {
+		b.console()
+	}
 	if err := b.sysctls(spec.Linux.Sysctl); err != nil {
 		return nil, err
 	}
@@ -69,6 +85,11 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 		return nil, err
 	}
 	return b.Plan, nil
+}
+
+// sharesProcesses tells whether the container joins the process namespace of the pause.
+func sharesProcesses(spec *specs.Spec) bool {
+	return slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace && n.Path != "" })
 }
 
 // CompileExec returns the Plan that runs a process beside the first one of a running container. With terminal, stdin
@@ -90,7 +111,7 @@ func CompileExec(p *specs.Process, o Options) (*plan.Plan, error) {
 	b.Fork("enter the container's pid namespace", 0)
 	b.Call("", unix.SYS_SETSID)
 	if p.Terminal {
-		b.Call("take the terminal", unix.SYS_IOCTL, 0, plan.Flags{Value: unix.TIOCSCTTY, Name: "TIOCSCTTY"}, 0)
+		b.takeTerminal()
 	}
 	// setns(2) of a mount namespace has made its root this process's root.
 	root := b.Call("", unix.SYS_OPENAT, atFDCWD, "/", plan.Flags{Value: pathFlags | unix.O_DIRECTORY, Name: "O_PATH|O_DIRECTORY|O_CLOEXEC"}, 0)
@@ -106,6 +127,7 @@ type builder struct {
 	options Options
 	root    any            // the root file system
 	mounted map[string]any // by destination: descriptors of /proc, /sys and /dev
+	given   map[string]any // by destination: mounts that the caller has made
 }
 
 // hide makes this process and the one it forks unreadable for everybody in the Pod until execve.

@@ -58,7 +58,9 @@ func TestCompileGolden(t *testing.T) {
 	restricted.Container.WorkingDir = "/var/lib/work"
 	single, renamed := nginx(), restricted
 	single.Single, renamed.Single = true, true
-	for name, c := range map[string]Config{"nginx.plan": nginx(), "restricted.plan": restricted, "single.plan": single, "renamed.plan": renamed} {
+	terminal := nginx()
+	terminal.Container.TTY = true
+	for name, c := range map[string]Config{"terminal.plan": terminal, "nginx.plan": nginx(), "restricted.plan": restricted, "single.plan": single, "renamed.plan": renamed} {
 		t.Run(name, func(t *testing.T) {
 			spec, err := Spec(c)
 			if err != nil {

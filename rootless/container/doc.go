@@ -24,9 +24,16 @@
 //  7. Bounding set, groups, gid, uid, capabilities, ambient set, no_new_privs, seccomp, close-on-exec, execve. Without
 //     no_new_privs the kernel wants CAP_SYS_ADMIN for seccomp(2), so then it comes before the privileges go.
 //
+// # Streams
+//
+// stdout and stderr are FIFOs that the container holds open itself. stdin is one that it can only read, so it ends when the node lets
+// go of the writing end. A container with a terminal gets a devpts that the node has made; its first terminal is the container's
+// /dev/console and controlling terminal, and the node has the master, from which output goes to the FIFO of stdout.
+// What of these must not close when the node dies, and a pidfd beside, is handed to Sources.Keep before the container runs.
+//
 // # What lives where
 //
-// Run/containers/<id> holds config.json, the FIFOs of stdout and stderr, and state.json, from which a later node adopts the
+// Run/containers/<id> holds config.json, the FIFOs, and state.json, from which a later node adopts the
 // container. Data/containers/<id> holds overlay's upper and work directories. Remove deletes both.
 //
 // # What is not promised

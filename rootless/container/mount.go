@@ -42,6 +42,10 @@ func (b *builder) mount(m specs.Mount) error {
 		b.moveOnto(what, source, b.bindTarget(what, m))
 		return nil
 	}
+	if given := b.given[m.Destination]; given != nil {
+		b.attach(what, given, m.Destination)
+		return nil
+	}
 	var fd plan.Ref
 	switch m.Type {
 	case "proc", "sysfs", "tmpfs", "devpts", "mqueue":
@@ -54,12 +58,17 @@ func (b *builder) mount(m specs.Mount) error {
 	default:
 		return fmt.Errorf("unknown type %q", m.Type)
 	}
-	b.moveOnto(what, fd, b.target(what, m.Destination))
+	b.attach(what, fd, m.Destination)
+	return nil
+}
+
+// attach mounts a file system of ours, and remembers it.
+func (b *builder) attach(what string, fd any, destination string) {
+	b.moveOnto(what, fd, b.target(what, destination))
 	if b.mounted == nil {
 		b.mounted = map[string]any{}
 	}
-	b.mounted[path.Clean(m.Destination)] = fd
-	return nil
+	b.mounted[path.Clean(destination)] = fd
 }
 
 // newMount makes a detached mount of a new file system.

@@ -40,29 +40,27 @@ func (b *builder) adjustOOM(score *int) {
 }
 
 func (b *builder) writeProc(what, path, value string) {
-	fd := b.open(what, b.mounted["/proc"], path, unix.O_WRONLY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS)
+	// The image may have a link here from a place where a file was mounted (/etc/hosts), and so have put that in the parameter's place.
+	fd := b.open(what, b.mounted["/proc"], path, unix.O_WRONLY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS|unix.RESOLVE_NO_XDEV)
 	b.Call(what, unix.SYS_WRITE, fd, value, len(value))
 	b.Call("", unix.SYS_CLOSE, fd)
 }
 
-// below splits a path into the descriptor of the mount that it is in and the rest.
-func (b *builder) below(path string) (fd any, rest string, ok bool) {
+// below splits a path into the descriptor of the mount that it is in, else of the root file system, and the rest.
+func (b *builder) below(path string) (fd any, rest string) {
 	for _, top := range []string{"/proc", "/sys"} {
 		if fd := b.mounted[top]; fd != nil && strings.HasPrefix(path, top+"/") {
-			return fd, relative(strings.TrimPrefix(path, top)), true
+			return fd, relative(strings.TrimPrefix(path, top))
 		}
 	}
-	return nil, "", false
+	return b.root, relative(path)
 }
 
 // mask hides paths: a folder under an empty read-only tmpfs, a file under the host's /dev/null, which is checked to be
 // that. What is missing needs no mask.
 func (b *builder) mask(paths []string) {
 	for _, path := range paths {
-		dir, name, ok := b.below(path)
-		if !ok {
-			continue
-		}
+		dir, name := b.below(path)
 		what := "mask " + path
 		b.Either(b.tryOpen(dir, name, unix.O_PATH|unix.O_DIRECTORY, noLinks), func() {
 			target := b.Last()
@@ -79,10 +77,7 @@ func (b *builder) mask(paths []string) {
 // protect makes paths read-only, with all that is mounted below them.
 func (b *builder) protect(paths []string) {
 	for _, path := range paths {
-		dir, name, ok := b.below(path)
-		if !ok {
-			continue
-		}
+		dir, name := b.below(path)
 		what := "make " + path + " read-only"
 		b.When(b.tryOpen(dir, name, unix.O_PATH, noLinks), func() {
 			target := b.Last()

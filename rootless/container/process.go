@@ -27,10 +27,10 @@ func (b *builder) process(p *specs.Process, root any) error {
 		umask = int(*p.User.Umask)
 	}
 	b.Call("", unix.SYS_UMASK, umask)
+	b.CloseOnExec() // a filter that is loaded with the privileges may not know the call
 	if err := b.privileges(p); err != nil {
 		return err
 	}
-	b.CloseOnExec()
 	b.Execvp(candidates(p.Args[0], p.Env), p.Args, p.Env)
 	return nil
 }

@@ -52,6 +52,8 @@ type Container struct {
 	Process   state.Process
 	CreatedAt time.Time
 
+	root *os.File // until KillRemains, where that has work to do
+
 	mu sync.Mutex
 	// What commands in it have in common with its first process; nil until known, in a node that has found the container.
 	common *common
@@ -70,15 +72,6 @@ type Owner struct {
 	Attempt int32
 	ImageID string
 	Cgroup  string // directory; empty if it has none of its own
-}
-
-// Streams are the reading ends of a container's stdout and stderr, non-blocking.
-type Streams struct{ Stdout, Stderr *os.File }
-
-// Close closes both. Reads that wait return.
-func (s Streams) Close() {
-	s.Stdout.Close()
-	s.Stderr.Close()
 }
 
 // Root is a mounted root file system that no container has yet.
@@ -109,6 +102,17 @@ type Sources struct {
 	Root    *Root
 	Owner   Owner
 	Cgroup  *os.File // where it starts, if cgroups are delegated
+	Stdin   bool     // it reads what is written to Streams.Stdin
+	// Keep is given, by name, what is to outlive this process: see OpenStreams. It may be nil.
+	Keep func(name string, f *os.File)
+}
+
+func (s Sources) keep(files map[string]*os.File) {
+	for name, f := range files {
+		if s.Keep != nil && f != nil {
+			s.Keep(name, f)
+		}
+	}
 }
 
 // Start runs a container's first process, a child of the caller, to be waited for by Wait. On failure no process is left, and of
@@ -117,24 +121,24 @@ func (r *Runtime) Start(id string, spec *specs.Spec, s Sources) (c *Container, s
 	if err := os.MkdirAll(r.paths.ContainerRun(id), 0o700); err != nil {
 		return nil, streams, err
 	}
-	stdio, err := r.makeStreams(id, spec.Process.User.UID)
+	in, streams, err := r.makeStreams(id, spec, s.Stdin)
 	if err != nil {
 		return nil, streams, err
 	}
-	defer stdio[1].Close()
-	defer stdio[2].Close()
-	// Opened before the container runs: one that ends at once takes what is in its FIFOs with it when nobody else has them open.
-	if streams, err = r.OpenStreams(id); err != nil {
-		return nil, streams, err
-	}
-	c, err = r.start(id, spec, s, stdio)
-	if err != nil {
+	defer in.close()
+	s.keep(streams.byName()) // before the container runs: nothing of it is lost when this process dies
+	if c, err = r.start(id, spec, s, in); err != nil {
 		streams.Close()
+		return nil, streams, err
 	}
-	return c, streams, err
+	if pidfd, err := c.Process.Open(); err == nil {
+		s.keep(map[string]*os.File{keptProcess: pidfd})
+		pidfd.Close()
+	}
+	return c, streams, nil
 }
 
-func (r *Runtime) start(id string, spec *specs.Spec, s Sources, stdio [3]*os.File) (*Container, error) {
+func (r *Runtime) start(id string, spec *specs.Spec, s Sources, in inside) (*Container, error) {
 	rules, err := r.filter(spec.Linux)
 	if err != nil {
 		return nil, err
@@ -143,17 +147,22 @@ func (r *Runtime) start(id string, spec *specs.Spec, s Sources, stdio [3]*os.Fil
 	if err != nil {
 		return nil, err
 	}
-	files := map[string]*os.File{sandboxFD: s.Sandbox, rootFD: s.Root.File}
+	files := map[string]*os.File{sandboxFD: s.Sandbox, rootFD: s.Root.File, devptsFD: in.devpts}
 	defer closeBinds(files)
 	if err := openBinds(files, spec.Mounts); err != nil {
 		return nil, err
 	}
 	created := time.Now()
-	pid, err := plan.Run(plan.Start{Plan: p, Files: files, Stdio: stdio, Attr: attributesFor(s.Cgroup)})
+	pid, err := plan.Run(plan.Start{Plan: p, Files: files, Stdio: in.stdio, Attr: attributesFor(s.Cgroup)})
 	if err != nil {
 		return nil, startError(err, spec.Process.Args[0])
 	}
-	return r.started(&Container{ID: id, Owner: s.Owner, CreatedAt: created, common: &common{spec.Process, rules}}, pid, spec)
+	c := &Container{ID: id, Owner: s.Owner, CreatedAt: created, common: &common{spec.Process, rules}}
+	if err := c.hold(int(s.Root.File.Fd()), spec); err != nil {
+		syscall.Kill(pid, syscall.SIGKILL)
+		return nil, err
+	}
+	return r.started(c, pid, spec)
 }
 
 // started notes a container for the next node.
@@ -213,49 +222,6 @@ func closeBinds(files map[string]*os.File) {
 			f.Close()
 		}
 	}
-}
-
-// makeStreams makes stdout and stderr and opens them for the container, which gets them as its own, because programs reopen them through
-// /dev/stdout. The container holds them open for reading too, so it never gets SIGPIPE, and what it
-// writes waits in the kernel while no node reads.
-func (r *Runtime) makeStreams(id string, uid uint32) (streams [3]*os.File, err error) {
-	for i, path := range []string{1: r.paths.ContainerStdout(id), 2: r.paths.ContainerStderr(id)} {
-		if path == "" {
-			continue
-		}
-		if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
-			return streams, &os.PathError{Op: "mkfifo", Path: path, Err: err}
-		}
-		if err := os.Chown(path, r.owner(uid), -1); err != nil {
-			return streams, err
-		}
-		// Not through os.OpenFile: that would make the descriptor, which the container shares, non-blocking.
-		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return streams, &os.PathError{Op: "open", Path: path, Err: err}
-		}
-		streams[i] = os.NewFile(uintptr(fd), path)
-	}
-	return streams, nil
-}
-
-// owner is who a container's user is for the node.
-func (r *Runtime) owner(uid uint32) int {
-	if r.single {
-		return 0
-	}
-	return int(uid)
-}
-
-// OpenStreams opens the reading ends of a container's stdout and stderr.
-func (r *Runtime) OpenStreams(id string) (s Streams, err error) {
-	if s.Stdout, err = os.OpenFile(r.paths.ContainerStdout(id), os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
-		return s, err
-	}
-	if s.Stderr, err = os.OpenFile(r.paths.ContainerStderr(id), os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
-		s.Stdout.Close()
-	}
-	return s, err
 }
 
 // Load reads what Start noted of a container.

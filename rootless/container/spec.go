@@ -26,6 +26,7 @@ type Config struct {
 	Files         Files               // host paths of the files that a Pod's containers share
 	Seccomp       *specs.LinuxSeccomp // nil: unconfined
 	Cgroup        bool                // mount cgroup2 on /sys/fs/cgroup
+	OOMScoreAdj   int                 // not less than the node's own
 	Single        bool                // the Pod's user namespace has one id
 	Devices       []specs.LinuxDevice // of the host, besides those that every container has
 }
@@ -53,6 +54,7 @@ func Spec(c Config) (*specs.Spec, error) {
 	g.SetProcessCwd(workingDirectory(c))
 	g.Config.Process.Terminal = c.Container.TTY
 	g.Config.Process.User = specs.User{UID: c.User.UID, GID: c.User.GID, AdditionalGids: c.User.Groups}
+	g.SetProcessOOMScoreAdj(c.OOMScoreAdj)
 	g.Config.Process.Rlimits = nil // the node's own, as the kubelet's runtimes do
 	g.SetHostname(c.Hostname)
 	g.SetRootPath(c.RootPath)
@@ -124,6 +126,9 @@ func namespaces(g *generate.Generator, c Config) {
 		joined(specs.UserNamespace, "user"), joined(specs.NetworkNamespace, "net"),
 		joined(specs.IPCNamespace, "ipc"), joined(specs.UTSNamespace, "uts"),
 		{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.CgroupNamespace},
+	}
+	if share := c.Pod.Spec.ShareProcessNamespace; share != nil && *share {
+		g.Config.Linux.Namespaces[5] = joined(specs.PIDNamespace, "pid")
 	}
 }
 

@@ -4,8 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/rootless/plan"
 )
 
 // Terminal opens a new pseudo terminal of a running container's own devpts, so that it has a name in there. Both ends are
@@ -71,4 +76,103 @@ func openPeer(master int) (int, error) {
 		return -1, os.NewSyscallError("open the terminal's other end", errno)
 	}
 	return int(fd), nil
+}
+
+// makeTerminal makes a devpts for a container and its first terminal. Made by the node and not by the Plan, because the master
+// has to be in safe hands before the container runs.
+func (r *Runtime) makeTerminal(spec *specs.Spec, uid int, in *inside, out *Streams) error {
+	var err error
+	if in.devpts, err = newDevpts(spec.Mounts); err != nil {
+		return err
+	}
+	fd, err := unix.Openat(int(in.devpts.Fd()), "ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: "ptmx", Err: err}
+	}
+	out.Terminal = os.NewFile(uintptr(fd), "terminal")
+	peer, err := openPeer(fd)
+	if err != nil {
+		return err
+	}
+	for i := range in.stdio {
+		if i > 0 {
+			if peer, err = unix.FcntlInt(in.stdio[0].Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+				return os.NewSyscallError("fcntl", err)
+			}
+		}
+		in.stdio[i] = os.NewFile(uintptr(peer), "terminal")
+	}
+	return in.stdio[0].Chown(uid, -1)
+}
+
+const ptsFolder = "/dev/pts"
+
+// newDevpts mounts the specification's devpts, detached.
+func newDevpts(mounts []specs.Mount) (*os.File, error) {
+	i := slices.IndexFunc(mounts, func(m specs.Mount) bool { return m.Type == "devpts" && m.Destination == ptsFolder })
+	if i < 0 {
+		return nil, errors.New("no devpts on " + ptsFolder)
+	}
+	attr, data := splitOptions(mounts[i].Options)
+	fs, err := unix.Fsopen("devpts", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("fsopen devpts", err)
+	}
+	defer unix.Close(fs)
+	for _, option := range data {
+		key, value, _ := strings.Cut(option, "=")
+		if err := unix.FsconfigSetString(fs, key, value); err != nil {
+			return nil, os.NewSyscallError("devpts "+option, contextError(fs, err))
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, os.NewSyscallError("mount devpts", contextError(fs, err))
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, int(attr))
+	if err != nil {
+		return nil, os.NewSyscallError("fsmount devpts", err)
+	}
+	return os.NewFile(uintptr(fd), ptsFolder), nil
+}
+
+// console makes the terminal of the first process /dev/console. It is the first one of a devpts in which nobody has been yet.
+func (b *builder) console() {
+	const what = "mount /dev/console"
+	source := b.Call(what, unix.SYS_OPEN_TREE, b.mounted[ptsFolder], "0", plan.Flags{
+		Value: unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_SYMLINK_NOFOLLOW, Name: "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_SYMLINK_NOFOLLOW"})
+	b.moveOnto(what, source, b.create(what, b.mounted["/dev"], "console", 0o600, noLinks))
+}
+
+// takeTerminal makes stdin the controlling terminal of this process, which leads a session.
+func (b *builder) takeTerminal() {
+	b.Call("take the terminal", unix.SYS_IOCTL, 0, plan.Flags{Value: unix.TIOCSCTTY, Name: "TIOCSCTTY"}, 0)
+}
+
+// SetSize sets the size of a terminal, whose foreground processes get SIGWINCH if it is a new one.
+func SetSize(master *os.File, width, height uint16) error {
+	conn, err := master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var ioctlErr error
+	err = conn.Control(func(fd uintptr) {
+		ioctlErr = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: height, Col: width})
+	})
+	return errors.Join(err, ioctlErr)
+}
+
+// OpenPeer opens the other end of a terminal. While somebody has it open, reads of the master wait instead of failing.
+func OpenPeer(master *os.File) (*os.File, error) {
+	conn, err := master.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	peer, peerErr := -1, error(nil)
+	if err := conn.Control(func(fd uintptr) { peer, peerErr = openPeer(int(fd)) }); err != nil {
+		return nil, err
+	}
+	if peerErr != nil {
+		return nil, peerErr
+	}
+	return os.NewFile(uintptr(peer), "terminal"), nil
 }

@@ -20,8 +20,8 @@ type Exit struct {
 	At      time.Time
 }
 
-// unknownExit is what the kubelet reports of a container that ended while nobody looked.
-func unknownExit() Exit { return Exit{Code: 137, Unknown: true, At: time.Now()} }
+// UnknownExit is what the kubelet reports of a container that ended while nobody looked.
+func UnknownExit() Exit { return Exit{Code: 137, Unknown: true, At: time.Now()} }
 
 // Wait sleeps until the process of a pidfd ends and says how. The pidfd must be non-blocking; it is closed. A child of this
 // process is reaped; of another process, which this node has adopted, the kernel tells the status as long as it is a zombie,
@@ -30,9 +30,9 @@ func Wait(p state.Process, pidfd *os.File) Exit {
 	defer pidfd.Close()
 	conn, err := pidfd.SyscallConn()
 	if err != nil {
-		return unknownExit()
+		return UnknownExit()
 	}
-	exit := unknownExit()
+	exit := UnknownExit()
 	// The poller wakes this goroutine when the pidfd becomes readable, that is, when the process has ended.
 	err = conn.Read(func(fd uintptr) bool {
 		if !ended(int(fd)) {
@@ -42,7 +42,7 @@ func Wait(p state.Process, pidfd *os.File) Exit {
 		return true
 	})
 	if err != nil {
-		return unknownExit()
+		return UnknownExit()
 	}
 	return exit
 }
@@ -109,7 +109,7 @@ func adoptedStatus(p state.Process, fd int) Exit {
 	if errno == 0 && info.mask&pidfdInfoExit != 0 {
 		return waitStatusExit(syscall.WaitStatus(info.exitCode))
 	}
-	return unknownExit()
+	return UnknownExit()
 }
 
 func waitStatusExit(s syscall.WaitStatus) Exit {

@@ -104,7 +104,7 @@ func (s stream) copy(ctx context.Context) error {
 		case failure != nil:
 			return failure
 		case err != nil:
-			return fmt.Errorf("copy %s to %s: %w", s.name, s.log.log.Name(), err)
+			return fmt.Errorf("copy %s to %s: %w", s.name, s.log.path, err)
 		}
 	}
 	return nil
@@ -140,6 +140,7 @@ func (s stream) batch(fifo int) (ended bool, err error) {
 	if err := s.log.append(s.index, records, used); err != nil {
 		return false, err
 	}
+	s.log.tap.put(s.name, raw[:used])
 	return false, discard(fifo, used)
 }
 

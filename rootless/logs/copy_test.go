@@ -66,7 +66,11 @@ func (p place) open() (func(context.Context) error, error) {
 		stdout.Close()
 		return nil, err
 	}
-	log, err := Open(p.log(), p.journal())
+	rotation := Rotation{}
+	if os.Getenv("PEAPOD_TEST_ROTATE") != "" {
+		rotation = Rotation{200 << 10, 1 << 20}
+	}
+	log, err := Open(p.log(), p.journal(), rotation)
 	if err != nil {
 		stdout.Close()
 		stderr.Close()
@@ -243,7 +247,7 @@ func TestCopyClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := Open(p.log(), p.journal())
+	log, err := Open(p.log(), p.journal(), Rotation{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +275,7 @@ func TestCopyToFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &File{log: full, journal: journal}
+	log := &File{path: full.Name(), log: full, journal: journal, cancel: func() {}}
 	defer log.Close()
 	in, err := os.OpenFile(p.fifo(Stdout), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -317,7 +321,7 @@ func TestRecover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t)
 			stdout, stderr := p.container(t)
-			log, err := Open(p.log(), p.journal())
+			log, err := Open(p.log(), p.journal(), Rotation{})
 			if err != nil {
 				t.Fatal(err)
 			}

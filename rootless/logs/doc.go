@@ -14,7 +14,7 @@
 // A container's stdout and stderr are FIFOs that it holds open for reading and writing itself. Without a node its output
 // waits in the kernel (64 KiB), then it blocks; it never gets SIGPIPE. The node opens the reading ends:
 //
-//	log, err := logs.Open(path, journal)          // a journal per container, beside the FIFOs
+//	log, err := logs.Open(path, journal, rotation) // a journal per container, beside the FIFOs
 //	err = logs.Copy(ctx, stdout, stderr, log)     // until no process has the FIFOs open
 //	err = log.Close()
 //
@@ -45,8 +45,18 @@
 // not stall because its log does. The order of lines on stdout and stderr to each other is not promised, nor is anything about
 // output left in FIFOs that nobody holds open, neither a container nor a node: the kernel drops it.
 //
+// # Terminals, listeners, rotation
+//
+// What a terminal shows is moved to the FIFO of stdout within the kernel (Pump), and goes on from there.
+//
+// A Tap gives what is copied to any number of listeners, who get a bounded part of it each if they are slow.
+//
+// A log that a batch would make larger than Rotation allows is linked to its name with the time added, and replaced by an empty one
+// (rotate.go). That is done between batches, when the journal is empty. All but the newest rotated file are compressed, and the oldest
+// deleted.
+//
 // # Reading
 //
-// Read gives the bytes that the container wrote, filtered as kubectl logs asks for, and follows a log that grows.
-// Pieces are passed on when they are there, not when their line is complete.
+// Read gives the bytes that the container wrote since the last rotation, filtered as kubectl logs asks for, and follows a log that
+// grows, into its successors. Pieces are passed on when they are there, not when their line is complete.
 package logs

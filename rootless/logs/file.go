@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,14 +10,26 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // A File is a log being written, by one process at a time.
 type File struct {
-	log     *os.File
-	journal *os.File // two entries, of stdout and stderr
+	path     string
+	journal  *os.File // two entries, of stdout and stderr
+	rotation Rotation
+	now      func() time.Time
+	tap      Tap
+
+	ctx         context.Context // ends when it is closed
+	cancel      context.CancelFunc
+	work        sync.WaitGroup // compressing old files
+	compressing atomic.Bool
 
 	mu      sync.Mutex
+	log     *os.File
+	stuck   bool  // it cannot be rotated
 	size    int64 // of log; its end is the end of a record
 	dropped int64 // bytes of output, while the log cannot be written
 }
@@ -32,7 +45,7 @@ const entrySize = 16
 
 // Open opens the log at path for writing and makes it, and its folder, if it is not there. journal is a path in the
 // container's run directory: it has to live as long as the FIFOs, and not longer.
-func Open(path, journal string) (*File, error) {
+func Open(path, journal string, rotation Rotation) (*File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
@@ -41,9 +54,10 @@ func Open(path, journal string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{log: log}
+	f := &File{path: path, log: log, rotation: rotation, now: time.Now}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
 	if f.journal, err = openJournal(journal); err == nil {
-		err = f.trim()
+		err = errors.Join(tidy(path), f.trim())
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -68,8 +82,14 @@ func openJournal(path string) (*os.File, error) {
 	return j, nil
 }
 
-// Close closes the log. Copy must have returned.
+// Tap is where output can be listened to.
+func (f *File) Tap() *Tap { return &f.tap }
+
+// Close closes the log and tells its listeners. Copy must have returned.
 func (f *File) Close() error {
+	f.tap.close()
+	f.cancel()
+	f.work.Wait()
 	if f.journal == nil {
 		return f.log.Close()
 	}
@@ -93,6 +113,7 @@ func (f *File) trim() error {
 func (f *File) append(stream int, records []byte, count int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.makeRoom(len(records))
 	if err := f.note(stream, entry{f.size, uint32(len(records)), uint32(count)}); err != nil {
 		return err
 	}
@@ -111,14 +132,14 @@ func (f *File) failed(err error, written, count int) {
 		err = errors.Join(err, f.log.Truncate(f.size))
 	}
 	if f.dropped == 0 {
-		slog.Error("container output is being dropped: its log cannot be written", "log", f.log.Name(), "error", err)
+		slog.Error("container output is being dropped: its log cannot be written", "log", f.path, "error", err)
 	}
 	f.dropped += int64(count)
 }
 
 func (f *File) recovered() {
 	if f.dropped > 0 {
-		slog.Warn("container output is kept again", "log", f.log.Name(), "droppedBytes", f.dropped)
+		slog.Warn("container output is kept again", "log", f.path, "droppedBytes", f.dropped)
 		f.dropped = 0
 	}
 }

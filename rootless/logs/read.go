@@ -20,8 +20,8 @@ type Options struct {
 	Stream     string    // Stdout, Stderr or "" for both
 }
 
-// Read writes the log at path to w: the bytes that the container wrote. With Follow it goes on until done is closed and
-// the log has been read to its end. It ends early, without an error, when the context does or the limit is reached.
+// Read writes the log at path to w: the bytes that the container wrote since the log was last rotated, as the kubelet does. With Follow it
+// goes on, in the logs that come after, until done is closed and the last one has been read to its end. It ends early, without an error, when the context does or the limit is reached.
 // Records that cannot be understood are left out. With Tail, a line whose pieces stand between the other stream's may lack
 // its first ones.
 //
@@ -31,7 +31,7 @@ func Read(ctx context.Context, path string, o Options, w io.Writer, done <-chan 
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { log.Close() }()
 	start := int64(0)
 	if o.Tail != nil {
 		if start, err = tail(log, *o.Tail, o.Stream); err != nil {
@@ -42,37 +42,12 @@ func Read(ctx context.Context, path string, o Options, w io.Writer, done <-chan 
 	if !o.Follow {
 		_, err = readFrom(ctx, log, start, out)
 	} else {
-		err = follow(ctx, log, start, out, done)
+		err = follow(ctx, path, &log, start, out, done)
 	}
 	if errors.Is(err, errLimit) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = nil
 	}
 	return errors.Join(err, out.flush())
-}
-
-func follow(ctx context.Context, log *os.File, start int64, out *printer, done <-chan struct{}) (err error) {
-	// Made before the log is read, so that no growth goes by unseen.
-	w := newWatch(log.Name())
-	defer w.close()
-	for last := false; ; {
-		select {
-		case <-done: // before reading: what was written until then is read
-			last = true
-		default:
-		}
-		if start, err = readFrom(ctx, log, start, out); err != nil || last {
-			return err
-		}
-		if err := out.flush(); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-done:
-		case <-w.grown:
-		}
-	}
 }
 
 // The garbage collector takes back what readers that wait do not need.

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"fmt"
 	"os"
 	"time"
 
@@ -16,23 +17,25 @@ type watch struct {
 // pollInterval is for users whose inotify instances are used up (fs.inotify.max_user_instances, 128 by default).
 const pollInterval = 250 * time.Millisecond
 
-func newWatch(path string) watch {
-	if events, err := openInotify(path); err == nil {
+func newWatch(log *os.File) watch {
+	if events, err := openInotify(log); err == nil {
 		return watchEvents(events)
 	}
 	return poll()
 }
 
-// openInotify gives a file from which each write to the watched one can be read as an event.
-func openInotify(path string) (*os.File, error) {
+// openInotify gives a file from which each write to the watched one, and each change of its names, can be read as an event.
+func openInotify(log *os.File) (*os.File, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
 	events := os.NewFile(uintptr(fd), "inotify")
-	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_MODIFY); err != nil {
+	// By this name it is the open file, whatever has become of the one it was opened by.
+	path := fmt.Sprintf("/proc/self/fd/%d", log.Fd())
+	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_MODIFY|unix.IN_ATTRIB); err != nil {
 		events.Close()
-		return nil, &os.PathError{Op: "inotify_add_watch", Path: path, Err: err}
+		return nil, &os.PathError{Op: "inotify_add_watch", Path: log.Name(), Err: err}
 	}
 	return events, nil
 }

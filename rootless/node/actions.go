@@ -19,6 +19,7 @@ import (
 	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/lifecycle"
+	"github.com/peapod/peapod/rootless/logs"
 	"github.com/peapod/peapod/rootless/sandbox"
 )
 
@@ -42,6 +43,7 @@ func (p *pod) makeSandbox(object *corev1.Pod) (addrs netstack.Addrs, err error) 
 	n := p.node
 	s, err := sandbox.Start(n.paths, newID(), sandbox.Config{
 		UID: p.uid, Hostname: kube.Hostname(object), Maps: n.maps, Sysctls: sysctls(object),
+		ShareProcesses: object.Spec.ShareProcessNamespace != nil && *object.Spec.ShareProcessNamespace,
 	})
 	if err != nil {
 		return addrs, err
@@ -113,10 +115,14 @@ func (p *pod) removeSandbox() lifecycle.Event {
 	}
 	s := p.crew.getSandbox()
 	p.crew.setSandbox(nil)
+	var err error
 	if s != nil {
-		if err := s.Stop(p.node.paths, p.uid); err != nil {
-			p.log.Error("stop the sandbox", "error", err)
-		}
+		err = s.Stop(p.node.paths, p.uid)
+	} else { // its pause ended while no node ran: the next one would mount over what is left
+		err = sandbox.Clean(p.node.paths, p.uid)
+	}
+	if err != nil {
+		p.log.Error("stop the sandbox", "error", err)
 	}
 	return lifecycle.SandboxRemoved{}
 }
@@ -200,9 +206,9 @@ func (p *pod) removeContainer(a lifecycle.RemoveContainer) {
 	i := p.crew.get(a.ID)
 	if i != nil {
 		<-i.done
-		_ = os.Remove(i.logPath)
-	} else {
-		_ = os.Remove(p.node.paths.ContainerLog(p.namespace, p.name, p.uid, a.Container, a.Attempt))
+	}
+	if err := logs.Remove(p.node.paths.ContainerLog(p.namespace, p.name, p.uid, a.Container, a.Attempt)); err != nil {
+		p.log.Error("remove a container's log", "id", a.ID, "error", err)
 	}
 	p.crew.remove(a.ID)
 	if err := p.node.runtime.Remove(a.ID); err != nil {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -234,6 +235,7 @@ func (p *pod) adoptContainers(containers []*container.Container) {
 	for _, c := range containers {
 		if known := p.knows(c.ID); known != nil && !known.FinishedAt.IsZero() {
 			p.crew.add(endedInstance(c, p.logPath(c)))
+			p.drop(c.ID, "")
 			continue
 		}
 		p.adoptContainer(c)
@@ -264,14 +266,22 @@ func (p *pod) adoptContainer(c *container.Container) {
 	if p.knows(c.ID) == nil {
 		p.post(started)
 	}
-	streams, err := p.node.runtime.OpenStreams(c.ID)
+	streams, process, err := p.node.runtime.OpenStreams(c.ID, p.kept(c.ID))
+	if err == nil && process == nil {
+		if process, err = c.Process.Open(); errors.Is(err, unix.ESRCH) {
+			process, err = nil, nil
+		}
+	}
 	if err == nil {
-		err = p.watchInstance(c, streams)
+		if lost := p.node.runtime.Adopt(c); process != nil && lost != nil {
+			p.log.Warn("what a container leaves behind will not be found", "container", c.Owner.Name, "error", lost)
+		}
+		err = p.watchInstance(c, streams, process)
 	}
 	if err != nil {
-		p.log.Info("a container ended while no node ran", "container", c.Owner.Name, "error", err)
+		p.log.Error("adopt a container", "container", c.Owner.Name, "error", err)
 		p.crew.add(endedInstance(c, p.logPath(c)))
-		p.post(exited(c, container.Exit{Code: 137, Unknown: true, At: time.Now()}))
+		p.post(exited(c, container.UnknownExit()))
 	}
 }
 

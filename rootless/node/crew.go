@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/container"
+	"github.com/peapod/peapod/rootless/logs"
 	"github.com/peapod/peapod/rootless/sandbox"
 )
 
@@ -30,6 +31,11 @@ type instance struct {
 	logPath string
 	// done is closed when the process has ended and its log is complete.
 	done chan struct{}
+
+	// Of one that this node has seen running:
+	tap      *logs.Tap
+	streams  container.Streams
+	endInput func() // closes stdin for good
 
 	mu   sync.Mutex
 	kill *time.Timer // runs while a stop is under way

@@ -27,10 +27,12 @@
 // # The node's death
 //
 // Containers go on: they are not tied to the node by a parent-death signal, their output waits in FIFOs that they hold open themselves,
+// their terminals and inputs are held open by the Pod's pause (sandbox.Keep), which holds their pidfds and the node's ends of the FIFOs too,
+// so that neither last words nor exit status are lost,
 // and their namespaces hang on pause and holder. The next node loads facts, compares them with the processes that are there
 // (adopt.go), posts the difference as events, and goes on.
 //
 // Not promised: that a command executed by `exec` survives the node, whose streams it writes to; the exit status of a container that ends
-// while no node runs (it is reported as unknown); that an image which one Pod pulled with its imagePullSecrets is hidden from another
+// while no node runs, on kernels before 6.15 (it is reported as unknown); that an image which one Pod pulled with its imagePullSecrets is hidden from another
 // Pod, as all of them are one user's.
 package node

@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -21,7 +20,7 @@ import (
 
 // Exec is in api.Backend.
 func (n *Node) Exec(ctx context.Context, namespace, name string, request api.ExecRequest) (int, error) {
-	i, err := n.runningInstance(namespace, name, &request.Container)
+	i, _, err := n.runningInstance(namespace, name, "exec into", &request.Container)
 	if err != nil {
 		return 0, err
 	}
@@ -58,7 +57,8 @@ func (n *Node) Exec(ctx context.Context, namespace, name string, request api.Exe
 	return n.waitFor(ctx, pid, s)
 }
 
-// waitFor waits for a command and for its output. A caller that goes away takes the command with it.
+// waitFor waits for a command and for its output. A caller that goes away takes the command with it, as with the kubelet's runtimes; one
+// that detaches leaves it running.
 func (n *Node) waitFor(ctx context.Context, pid int, s *session) (int, error) {
 	process, err := state.NewProcess(pid)
 	if err != nil {
@@ -68,9 +68,13 @@ func (n *Node) waitFor(ctx context.Context, pid int, s *session) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	kill := context.AfterFunc(ctx, func() { syscall.Kill(pid, syscall.SIGKILL) })
+	stop := context.AfterFunc(ctx, func() {
+		if !errors.Is(context.Cause(ctx), api.ErrDetached) {
+			_ = (&instance{Container: &container.Container{Process: process}}).signal(syscall.SIGKILL)
+		}
+	})
 	exit := container.Wait(process, pidfd)
-	kill()
+	stop()
 	s.drain()
 	return exit.Code, nil
 }
@@ -79,25 +83,25 @@ func notRunning(name string) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("container %q is not running", name))
 }
 
-// runningInstance finds the running instance of a container; an empty name is set to the default's.
-func (n *Node) runningInstance(namespace, name string, containerName *string) (*instance, error) {
+// runningInstance finds the running instance of a container, and what the Pod says of it; an empty name is set to the default's.
+func (n *Node) runningInstance(namespace, name, act string, containerName *string) (*instance, *corev1.Container, error) {
 	object, err := n.registry.pod(namespace, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	status, err := statusOf(object, containerName)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if object.Status.Phase == corev1.PodSucceeded || object.Status.Phase == corev1.PodFailed {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("cannot exec into a container in a completed pod; current phase is %s", object.Status.Phase))
+		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("cannot %s a container in a completed pod; current phase is %s", act, object.Status.Phase))
 	}
 	if p := n.find(object); p != nil && status != nil {
 		if i := p.crew.get(trimScheme(status.ContainerID)); i != nil && i.running() {
-			return i, nil
+			return i, findContainer(object, *containerName), nil
 		}
 	}
-	return nil, notRunning(*containerName)
+	return nil, nil, notRunning(*containerName)
 }
 
 // session is the streams of a command and the goroutines that copy them.
@@ -144,7 +148,12 @@ func (s *session) drain() {
 }
 
 func (s *session) copyOut(w io.Writer, from *os.File) {
-	s.output.Go(func() { _, _ = io.Copy(w, from) }) // ends with the command, or when the caller is gone
+	s.output.Go(func() {
+		// Without a caller, who may have detached, the command must not wait for one.
+		if _, err := io.Copy(w, from); err != nil {
+			_, _ = io.Copy(io.Discard, from)
+		}
+	})
 }
 
 // pipeSession connects a command by pipes.
@@ -200,12 +209,6 @@ func terminalSession(r *container.Runtime, c *container.Container, uid uint32, r
 // resize passes sizes on to the terminal until no more come.
 func (s *session) resize(sizes <-chan api.TerminalSize) {
 	for size := range sizes {
-		conn, err := s.master.SyscallConn()
-		if err != nil {
-			return
-		}
-		_ = conn.Control(func(fd uintptr) {
-			_ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: size.Height, Col: size.Width})
-		})
+		_ = container.SetSize(s.master, size.Width, size.Height) // it may have ended
 	}
 }

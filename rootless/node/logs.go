@@ -10,28 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/logs"
 )
-
-// copyLog copies a container's output to its log. The channel is closed when there will be no more, which is when nobody has the
-// streams open for writing, or when they are closed.
-func (p *pod) copyLog(path, id string, streams container.Streams) (<-chan struct{}, error) {
-	log, err := logs.Open(path, p.node.paths.ContainerJournal(id))
-	if err != nil {
-		return nil, fmt.Errorf("open the log: %w", err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer log.Close()
-		// The node's end stops the copying: what the container writes then waits for the next node.
-		if err := logs.Copy(p.node.ctx, streams.Stdout, streams.Stderr, log); err != nil && p.node.ctx.Err() == nil {
-			p.log.Error("copy a container's output", "log", path, "error", err)
-		}
-	}()
-	return done, nil
-}
 
 // Logs is in api.Backend.
 func (n *Node) Logs(ctx context.Context, namespace, name string, options *corev1.PodLogOptions) (io.ReadCloser, error) {

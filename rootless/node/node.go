@@ -24,6 +24,7 @@ import (
 	"github.com/peapod/peapod/rootless/cgroup"
 	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/kube"
+	"github.com/peapod/peapod/rootless/logs"
 	"github.com/peapod/peapod/rootless/state"
 	"github.com/peapod/peapod/rootless/userns"
 )
@@ -33,6 +34,7 @@ type Options struct {
 	Version   string // of peapod
 	GitCommit string
 	Debug     bool
+	Rotation  logs.Rotation // of containers' logs
 }
 
 // Node is a running node.

@@ -3,7 +3,9 @@ package node
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -54,14 +56,21 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 		defer group.Close()
 	}
 	owner := container.Owner{PodUID: string(p.uid), Name: a.Container, Attempt: a.Attempt, ImageID: a.ImageID, Cgroup: groupPath(group)}
-	started, streams, err := p.node.runtime.Start(id, spec, container.Sources{Owner: owner, Sandbox: pidfd, Root: root, Cgroup: group})
+	started, streams, err := p.node.runtime.Start(id, spec, container.Sources{
+		Owner: owner, Sandbox: pidfd, Root: root, Cgroup: group, Stdin: c.Stdin, Keep: p.keeper(sandbox, id),
+	})
 	if err != nil {
+		p.drop(id, "")
 		p.removeGroup(owner)
 		p.discard(id)
 		return failed(id, lifecycle.RunContainerError, err)
 	}
 	answer := lifecycle.ContainerStarted{Container: a.Container, Attempt: a.Attempt, ID: id, ImageID: a.ImageID}
-	if err := p.watchInstance(started, streams, answer); err != nil {
+	process, err := started.Process.Open() // a child cannot be gone before it is waited for
+	if err == nil {
+		err = p.watchInstance(started, streams, process, answer)
+	}
+	if err != nil {
 		return failed(id, lifecycle.RunContainerError, err)
 	}
 	return nil
@@ -101,6 +110,10 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 	if err != nil {
 		return nil, err
 	}
+	score, err := oomScore(object, c)
+	if err != nil {
+		return nil, err
+	}
 	var devices []specs.LinuxDevice
 	if s := c.SecurityContext; s != nil && s.Privileged != nil && *s.Privileged {
 		if devices, err = container.Devices(); err != nil {
@@ -110,7 +123,7 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 	paths := p.node.paths
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
-		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices,
+		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score,
 		RootPath: filepath.Join(paths.ContainerRun(root.ID), "rootfs"),
 		Files: container.Files{
 			Hosts: paths.PodHosts(p.uid), Hostname: paths.PodHostname(p.uid), ResolvConf: paths.PodResolvConf(p.uid), Shm: paths.PodShm(p.uid),
@@ -121,35 +134,53 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 // drainTime is how long the log of a container that has ended may go on: a process elsewhere may hold its stdout.
 const drainTime = time.Second
 
-// watchInstance keeps hold of a running container: it posts the given events, copies its output and posts its end. An end that were posted
-// before its beginning would be lost. The streams become its own.
-func (p *pod) watchInstance(c *container.Container, streams container.Streams, before ...lifecycle.Event) error {
-	logPath := p.node.paths.ContainerLog(p.namespace, p.name, p.uid, c.Owner.Name, c.Owner.Attempt)
-	copied, err := p.copyLog(logPath, c.ID, streams)
+// watchInstance keeps hold of a container: it posts the given events, copies its output and posts its end. An end that were posted
+// before its beginning would be lost. The streams and the pidfd become its own; without a pidfd the container has ended, nobody
+// knows how, and what is left is its output.
+func (p *pod) watchInstance(c *container.Container, streams container.Streams, pidfd *os.File, before ...lifecycle.Event) error {
+	copying, err := p.copyLog(p.logPath(c), c.ID, streams)
 	if err != nil {
+		streams.Close()
+		if pidfd != nil {
+			pidfd.Close()
+		}
 		return err
 	}
-	pidfd, err := c.Process.Open()
-	if err != nil { // a child cannot be gone before it is waited for; an adopted one can
-		streams.Close()
-		return fmt.Errorf("open the container's process: %w", err)
+	i := &instance{
+		Container: c, imageID: c.Owner.ImageID, logPath: p.logPath(c), done: make(chan struct{}),
+		tap: copying.tap, streams: streams, endInput: sync.OnceFunc(func() { p.endInput(c.ID, streams) }),
 	}
-	i := &instance{Container: c, imageID: c.Owner.ImageID, logPath: logPath, done: make(chan struct{})}
 	p.crew.add(i)
 	p.post(before...)
 	go func() {
-		exit := container.Wait(c.Process, pidfd)
+		exit := container.UnknownExit()
+		if pidfd != nil {
+			exit = container.Wait(c.Process, pidfd)
+		}
+		if err := p.node.runtime.KillRemains(c); err != nil {
+			p.log.Error("kill what is left of a container", "container", c.Owner.Name, "error", err)
+		}
+		copying.release()
 		select {
-		case <-copied:
+		case <-copying.done:
 		case <-time.After(drainTime):
 		}
 		streams.Close()
-		<-copied
+		<-copying.done
+		p.drop(c.ID, "")
 		i.ended()
 		p.removeGroup(c.Owner)
 		p.post(exited(c, exit))
 	}()
 	return nil
+}
+
+// endInput lets a container read the end of its input: now, and for later nodes.
+func (p *pod) endInput(id string, streams container.Streams) {
+	p.drop(id, "stdin")
+	if streams.Stdin != nil {
+		streams.Stdin.Close()
+	}
 }
 
 func exited(c *container.Container, exit container.Exit) lifecycle.Event {

@@ -63,12 +63,28 @@ func Run(s Start) (pid int, err error) {
 			continue
 		default:
 			err = s.Plan.failure(r)
+			// A process made by Fork can fail before the one that made it has told its pid.
+			pid = lastPid(reports, pid)
 		}
 		reap(pid)
 		if pid != process.Pid {
 			reap(process.Pid)
 		}
+		_ = process.Release() // of its pidfd, which would wait for the garbage collector
 		return 0, err
+	}
+}
+
+// lastPid reads the reports that are left, all writers of which end, for the pid of the process that a Plan forked.
+func lastPid(reports io.Reader, pid int) int {
+	for {
+		r, err := readReport(reports)
+		if err != nil {
+			return pid
+		}
+		if r.errno == 0 {
+			pid = int(r.value)
+		}
 	}
 }
 

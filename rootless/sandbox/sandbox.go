@@ -1,16 +1,18 @@
 // Package sandbox makes and ends what the containers of one Pod share: the namespaces, held by a pause process.
 //
 // A Pod's pause is a child of the node in a user namespace of its own, P, nested in U with the same ids, and in new net, ipc and
-// uts namespaces that belong to P. So the Pods hold no capability over each other, nor over the image store, while the
+// uts namespaces, and if so wished a pid namespace, that belong to P. So the Pods hold no capability over each other, nor over the image store, while the
 // node, which is root of U, holds all of them over every P.
 //
 //	Start    a Plan: name the host, write the Pod's sysctls, execve(pause); beside it /dev/shm, a tmpfs mounted in M
+//	Keep     gives the pause a descriptor to hold open beyond the node's death: its shelf
 //	Load     finds, for a new node, the pause that an earlier one started
 //	Stop     kills the pause and waits; the kernel takes the namespaces apart when the last container is gone too
 //
 // The addresses are not the sandbox's matter: the node asks the network for them, with NetworkNamespace in hand.
 //
-// A pause shares the node's mount and pid namespaces: nothing of the Pod can see it there.
+// A pause shares the node's mount and pid namespaces: nothing of the Pod can see it there. Where the Pod's containers share a
+// process namespace they see it as the first process, so there it has a mount namespace of its own with nothing in it.
 package sandbox
 
 import (
@@ -20,6 +22,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -37,6 +40,9 @@ type Config struct {
 	Hostname string
 	Maps     userns.Maps       // of U
 	Sysctls  map[string]string // by dotted name; net.* and those of the ipc namespace
+
+	// ShareProcesses gives the Pod a process namespace, whose first process the pause is.
+	ShareProcesses bool
 }
 
 // Sandbox is a running pause. It is stored as JSON in the Pod's runtime directory.
@@ -44,35 +50,52 @@ type Sandbox struct {
 	ID        string
 	Process   state.Process
 	CreatedAt time.Time
+
+	mu sync.Mutex // over its shelf
 }
 
 // atCwd is AT_FDCWD.
 const atCwd = 0xffffffffffffff9c
 
-// shmSize is the kubelet's runtimes' size of /dev/shm.
-const shmSize = "64m"
+const (
+	// shmOptions have the kubelet's runtimes' size of /dev/shm.
+	shmOptions = "mode=1777,size=64m"
+	// etcOptions bound what containers can write into the files at /etc: the runtime directory is the user's, and often small.
+	etcOptions = "mode=700,size=1m,nr_inodes=16"
+)
 
 // Start makes the namespaces. On failure nothing is left.
 func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
 	if err := os.MkdirAll(paths.PodRun(c.UID), 0o700); err != nil {
 		return nil, err
 	}
-	if err := mountShm(paths.PodShm(c.UID)); err != nil {
-		return nil, err
-	}
 	defer func() {
 		if err != nil {
-			_ = unmountShm(paths.PodShm(c.UID))
+			_ = errors.Join(unmount(paths.PodShm(c.UID)), unmount(paths.PodEtc(c.UID)))
 		}
 	}()
+	if err := mountTmpfs(paths.PodShm(c.UID), shmOptions); err != nil {
+		return nil, err
+	}
+	if err := mountTmpfs(paths.PodEtc(c.UID), etcOptions); err != nil {
+		return nil, err
+	}
 	pause, err := plan.Pause()
 	if err != nil {
 		return nil, err
 	}
+	shelf, err := newShelf()
+	if err != nil {
+		return nil, err
+	}
+	in, out := os.NewFile(uintptr(shelf.in), "shelf"), os.NewFile(uintptr(shelf.out), "shelf")
+	defer in.Close()
+	defer out.Close()
 	created := time.Now()
 	pid, err := plan.Run(plan.Start{
-		Plan:  compile(c),
+		Plan:  compile(c, paths.Staging()),
 		Files: map[string]*os.File{"pause": pause.File()},
+		Stdio: [3]*os.File{in, out},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the pause: %w", err)
@@ -90,7 +113,7 @@ func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
 }
 
 // compile is the pause's Plan. The host's own /proc/sys shows the parameters of the namespaces that the writer is in.
-func compile(c Config) *plan.Plan {
+func compile(c Config, staging string) *plan.Plan {
 	p := plan.New()
 	p.Call("", unix.SYS_SETSID)
 	unshare(p, c.Maps)
@@ -103,8 +126,29 @@ func compile(c Config) *plan.Plan {
 		p.Call(what, unix.SYS_WRITE, fd, value, len(value))
 		p.Call("", unix.SYS_CLOSE, fd)
 	}
+	if c.ShareProcesses {
+		p.Fork("make the Pod's process namespace", unix.CLONE_NEWPID|unix.CLONE_NEWNS)
+		emptyRoot(p, staging)
+	}
 	p.ExecPause()
 	return p
+}
+
+// emptyRoot appends what leaves the process no file at all: to containers that see it in their process namespace and have
+// CAP_SYS_PTRACE in P, its root and its descriptors are open (proc(5)). The new root is attached to a folder of the host for a moment.
+func emptyRoot(p *plan.Plan, staging string) {
+	const what = "take the pause's root away"
+	fs := p.Call(what, unix.SYS_FSOPEN, "tmpfs", plan.Flags{Value: unix.FSOPEN_CLOEXEC, Name: "FSOPEN_CLOEXEC"})
+	p.Call(what, unix.SYS_FSCONFIG, fs, plan.Flags{Value: unix.FSCONFIG_CMD_CREATE, Name: "CMD_CREATE"}, nil, nil, 0)
+	root := p.Call(what, unix.SYS_FSMOUNT, fs, plan.Flags{Value: unix.FSMOUNT_CLOEXEC, Name: "FSMOUNT_CLOEXEC"},
+		plan.MountFlags(unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC))
+	p.Call(what, unix.SYS_MOVE_MOUNT, root, "", plan.Flags{Value: atCwd, Name: "AT_FDCWD"}, staging,
+		plan.Flags{Value: unix.MOVE_MOUNT_F_EMPTY_PATH, Name: "F_EMPTY_PATH"})
+	p.Call("", unix.SYS_FCHDIR, root)
+	p.Call(what, unix.SYS_PIVOT_ROOT, ".", ".") // pivot_root(2), NOTES: the old root lands on top
+	p.Call(what, unix.SYS_UMOUNT2, ".", plan.Flags{Value: unix.MNT_DETACH, Name: "MNT_DETACH"})
+	p.Call("", unix.SYS_CHDIR, "/")
+	p.CloseOnExec()
 }
 
 // unshare appends what makes the namespaces. Ids can be mapped only by a process that is left outside, so there is a second one for
@@ -153,17 +197,17 @@ func mapText(extents []syscall.SysProcIDMap) string {
 	return b.String()
 }
 
-func mountShm(path string) error {
+func mountTmpfs(path, options string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	if err := unix.Mount("shm", path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=1777,size="+shmSize); err != nil {
+	if err := unix.Mount("shm", path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, options); err != nil {
 		return &os.PathError{Op: "mount", Path: path, Err: err}
 	}
 	return nil
 }
 
-func unmountShm(path string) error {
+func unmount(path string) error {
 	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 		return &os.PathError{Op: "unmount", Path: path, Err: err}
 	}
@@ -212,11 +256,12 @@ func (s *Sandbox) Stop(paths state.Paths, uid types.UID) error {
 
 // Clean takes off /dev/shm and forgets the sandbox, whatever is left of either. Other files of the Pod stay.
 func Clean(paths state.Paths, uid types.UID) error {
-	shm := paths.PodShm(uid)
-	if err := unmountShm(shm); err != nil {
-		return err
+	for _, dir := range []string{paths.PodShm(uid), paths.PodEtc(uid)} {
+		if err := errors.Join(unmount(dir), ignoreMissing(os.Remove(dir))); err != nil {
+			return err
+		}
 	}
-	return errors.Join(ignoreMissing(os.Remove(shm)), ignoreMissing(os.Remove(paths.PodSandbox(uid))))
+	return ignoreMissing(os.Remove(paths.PodSandbox(uid)))
 }
 
 func ignoreMissing(err error) error {

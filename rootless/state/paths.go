@@ -137,3 +137,6 @@ func (p Paths) PodLogs(namespace, name string, uid types.UID) string {
 func (p Paths) ContainerLog(namespace, name string, uid types.UID, container string, attempt int32) string {
 	return filepath.Join(p.PodLogs(namespace, name, uid), container, strconv.Itoa(int(attempt))+".log")
 }
+
+// OCI holds the records of containers of the OCI command line, one directory each; see package oci.
+func (p Paths) OCI() string { return filepath.Join(p.Run, "oci") }

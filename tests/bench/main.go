@@ -42,6 +42,9 @@ func compare(args []string) error {
 		}
 		return comparePulls(o)
 	}
+	if len(args) > 0 && args[0] == startVerb {
+		return compareStarts(args[1:])
+	}
 	o, err := parse(args)
 	if err != nil {
 		return err

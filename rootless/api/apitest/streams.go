@@ -93,3 +93,23 @@ func (b *Backend) Exec(ctx context.Context, _, _ string, r api.ExecRequest) (int
 	}
 	return 0, err
 }
+
+// Attach is api.Backend's. The container is a `cat` that begins with a greeting: stdin comes back on stdout until it ends. Without
+// stdin it ends at once.
+func (b *Backend) Attach(ctx context.Context, _, _ string, r api.AttachRequest) error {
+	if _, err := fmt.Fprintln(r.Stdout, "attached to "+r.Container); err != nil {
+		return err
+	}
+	if r.Resize != nil {
+		select {
+		case size := <-r.Resize:
+			_, _ = fmt.Fprintf(r.Stdout, "%dx%d\n", size.Width, size.Height)
+		case <-ctx.Done():
+		}
+	}
+	if r.Stdin == nil {
+		return nil
+	}
+	_, err := io.Copy(r.Stdout, r.Stdin)
+	return err
+}

@@ -273,12 +273,12 @@ func TestExec(t *testing.T) {
 		{name: "stdout", command: "echo a b", out: "a b\n"},
 		{name: "stderr", command: "complain a", err: "a\n"},
 		{name: "container", command: "where", out: "a\n"},
-		{name: "stdin", command: "cat", request: api.ExecRequest{Stdin: strings.NewReader("in")}, out: "in"},
-		{name: "empty stdin", command: "cat", request: api.ExecRequest{Stdin: strings.NewReader("")}},
+		{name: "stdin", command: "cat", request: api.ExecRequest{Streams: api.Streams{Stdin: strings.NewReader("in")}}, out: "in"},
+		{name: "empty stdin", command: "cat", request: api.ExecRequest{Streams: api.Streams{Stdin: strings.NewReader("")}}},
 		{name: "much out", command: "yes 1048576", out: strings.Repeat("y", much)},
-		{name: "much in", command: "cat", request: api.ExecRequest{Stdin: strings.NewReader(strings.Repeat("x", much))}, out: strings.Repeat("x", much)},
-		{name: "stdin unread", command: "true", request: api.ExecRequest{Stdin: strings.NewReader(strings.Repeat("x", much))}},
-		{name: "size", command: "size", request: api.ExecRequest{TTY: true, Resize: sizes(80, 24)}, out: "80x24\n"},
+		{name: "much in", command: "cat", request: api.ExecRequest{Streams: api.Streams{Stdin: strings.NewReader(strings.Repeat("x", much))}}, out: strings.Repeat("x", much)},
+		{name: "stdin unread", command: "true", request: api.ExecRequest{Streams: api.Streams{Stdin: strings.NewReader(strings.Repeat("x", much))}}},
+		{name: "size", command: "size", request: api.ExecRequest{Streams: api.Streams{TTY: true, Resize: sizes(80, 24)}}, out: "80x24\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out, errOut bytes.Buffer
@@ -301,7 +301,7 @@ func sizes(width, height uint16) <-chan api.TerminalSize {
 func TestExecErrors(t *testing.T) {
 	b, c := node(t)
 	exec := func(name, container, command string) error {
-		_, err := c.Exec(t.Context(), "default", name, api.ExecRequest{Container: container, Command: []string{command}, Stdout: io.Discard})
+		_, err := c.Exec(t.Context(), "default", name, api.ExecRequest{Container: container, Command: []string{command}, Streams: api.Streams{Stdout: io.Discard}})
 		return err
 	}
 	if err := exec("no", "a", "true"); !apierrors.IsNotFound(err) {
@@ -321,7 +321,7 @@ func TestExecErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err := c.Exec(ctx, "default", "demo", api.ExecRequest{Container: "a", Command: []string{"sleep"}, Stdout: io.Discard})
+	_, err := c.Exec(ctx, "default", "demo", api.ExecRequest{Container: "a", Command: []string{"sleep"}, Streams: api.Streams{Stdout: io.Discard}})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("cancelled: %v", err)
 	}

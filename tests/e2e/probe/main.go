@@ -5,6 +5,17 @@
 //	probe shm-read KEY         print what is in it
 //	probe refused              try calls that a container must not do; a line "NAME: RESULT" for each
 //	probe fds                  print what this process was given open, and where its working directory is
+//	probe powers               try what root of the machine may; a line "NAME: refused" or "NAME: DONE" for each
+//	probe stalk SECONDS        look for processes that are on their way into the container; print what can be read of them
+//	probe freeze SECONDS       stop such processes
+//	probe attack PID           send to, trace, read and write a process; a line "NAME: RESULT" for each
+//	probe flee PATH            leave the root by chroot(2), and say whether PATH is there
+//	probe ids                  print this process's user, effective user and effective capabilities
+//	probe files                open as many files as it can, and keep them
+//	probe key-write NAME TEXT COMMAND…  begin a session of the kernel's keys, leave one in it, and become COMMAND
+//	probe key-read NAME        print what is in such a key
+//	probe listen NAME          answer connections to an abstract unix socket
+//	probe connect NAME         connect to it
 package main
 
 import (
@@ -30,15 +41,47 @@ func run(args []string) error {
 	switch {
 	case len(args) == 3 && args[0] == "shm-write":
 		return withSegment(args[1], unix.IPC_CREAT|0o600, func(b []byte) { copy(b, args[2]) })
-	case len(args) == 2 && args[0] == "shm-read":
-		return withSegment(args[1], 0, func(b []byte) { fmt.Printf("%s\n", bytes.TrimRight(b, "\x00")) })
 	case len(args) == 1 && args[0] == "refused":
 		refused()
 		return nil
 	case len(args) == 1 && args[0] == "fds":
 		return descriptors()
+	case len(args) == 1 && args[0] == "powers":
+		powers()
+		return nil
+	case len(args) == 1 && args[0] == "ids":
+		return ids()
+	case len(args) == 1 && args[0] == "files":
+		return files()
+	case len(args) > 3 && args[0] == "key-write":
+		return keyWrite(args[1], args[2], args[3:])
+	case len(args) == 2:
+		return runOn(args[0], args[1])
 	}
 	return fmt.Errorf("unknown arguments %q", args)
+}
+
+// runOn runs the words that have one argument.
+func runOn(word, arg string) error {
+	switch word {
+	case "shm-read":
+		return withSegment(arg, 0, func(b []byte) { fmt.Printf("%s\n", bytes.TrimRight(b, "\x00")) })
+	case "key-read":
+		return keyRead(arg)
+	case "stalk":
+		return stalk(arg)
+	case "freeze":
+		return freeze(arg)
+	case "attack":
+		return attack(arg)
+	case "flee":
+		return flee(arg)
+	case "listen":
+		return listen(arg)
+	case "connect":
+		return connect(arg)
+	}
+	return fmt.Errorf("unknown word %q", word)
 }
 
 func withSegment(key string, flags int, do func([]byte)) error {
