@@ -35,7 +35,7 @@ demo: build ## run a Pod from beginning to end, and show it
 	contrib/demo/run
 
 .PHONY: test
-test: vet unit e2e ## everything that decides whether this tree works: vet, unit, e2e
+test: vet unit e2e oci ## everything that decides whether this tree works: vet, unit, e2e, oci
 
 .PHONY: vet
 vet: ## go vet, and gofmt has nothing to say
@@ -47,16 +47,21 @@ unit: ## unit tests with the race detector
 ifeq ($(shell id -u),0)
 	.ci/as-user --copy peapod-unit $(MAKE) unit
 else
-	CGO_ENABLED=1 $(GO) test -race -json -buildvcs=false -tags '$(TAGS)' $$($(GO) list -tags '$(TAGS)' ./... | grep -v /tests/e2e) | $(GO) run ./.ci/testsum
+	CGO_ENABLED=1 $(GO) test -race -json -buildvcs=false -tags '$(TAGS)' $$($(GO) list -tags '$(TAGS)' ./... | grep -vE "/tests/(e2e|oci)$$") | $(GO) run ./.ci/testsum
 endif
 
 .PHONY: e2e
 e2e: build ## end-to-end tests: scripts that a user could type, against a real registry
 	PEAPOD=$(CURDIR)/bin/peapod tests/run
 
+.PHONY: oci
+oci: build ## containers by the OCI command line: life cycle, validation programs, the same view as under crun
+	PEAPOD=$(CURDIR)/bin/peapod tests/oci/run
+
 .PHONY: bench
 bench: build ## speed and memory, beside podman where it is installed
 	tests/bench/run
+	tests/bench/start
 	tests/bench/pull
 
 .PHONY: lint
