@@ -20,6 +20,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"syscall"
@@ -42,8 +43,22 @@ type Client struct {
 // return when the node answers.
 func New(socket string, start func(context.Context) error) *Client {
 	c := &Client{socket: socket, start: start}
-	c.http = &http.Client{Transport: &http.Transport{DialContext: c.dial, DisableCompression: true}}
+	c.http = &http.Client{Transport: again{&http.Transport{DialContext: c.dial, DisableCompression: true}}}
 	return c
+}
+
+// again repeats a request to read that got no answer because the node died just then: the next one can answer it as well.
+type again struct{ http.RoundTripper }
+
+func (a again) RoundTrip(request *http.Request) (*http.Response, error) {
+	connected := false
+	ctx := httptrace.WithClientTrace(request.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }})
+	response, err := a.RoundTripper.RoundTrip(request.WithContext(ctx))
+	reading := request.Method == http.MethodGet && (request.Body == nil || request.Body == http.NoBody)
+	if err != nil && connected && reading && ctx.Err() == nil {
+		return a.RoundTripper.RoundTrip(request)
+	}
+	return response, err
 }
 
 // Unreachable says that there was no conversation with the node.

@@ -373,3 +373,38 @@ func TestOwn(t *testing.T) {
 	}
 	<-b.Stopped
 }
+
+// A node that dies between taking a request and answering it is no error for who only wants to read.
+func TestNodeDiesBeforeAnswer(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "node.sock")
+	dying, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		conn, err := dying.Accept()
+		if err != nil {
+			return
+		}
+		dying.Close()
+		conn.Close()
+	}()
+	started := 0
+	c := client.New(socket, func(context.Context) error {
+		started++
+		next, err := net.Listen("unix", socket)
+		if err != nil {
+			return err
+		}
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte("[]"))
+		})}
+		t.Cleanup(func() { server.Close() })
+		go func() { _ = server.Serve(next) }()
+		return nil
+	})
+	if _, err := c.Containers(t.Context()); err != nil || started != 1 {
+		t.Errorf("%v, a node was started %d times", err, started)
+	}
+}
