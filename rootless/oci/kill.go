@@ -90,6 +90,9 @@ func (r *Runtime) Delete(id string, force bool) error {
 
 // end kills the init and waits until it is gone.
 func (c *record) end() error {
+	if err := c.Process.Kill(); err != nil {
+		return err
+	}
 	pidfd, err := c.Process.Open()
 	if errors.Is(err, unix.ESRCH) {
 		return nil
@@ -98,9 +101,6 @@ func (c *record) end() error {
 		return err
 	}
 	defer pidfd.Close()
-	if err := unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return os.NewSyscallError("pidfd_send_signal", err)
-	}
 	const patience = 10 * time.Second
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		p := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}

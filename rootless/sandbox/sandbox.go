@@ -239,17 +239,8 @@ func (s *Sandbox) NetworkNamespace() (*os.File, error) {
 
 // Stop ends the pause and takes off /dev/shm. It may be called again, and for a sandbox whose pause is gone.
 func (s *Sandbox) Stop(paths state.Paths, uid types.UID) error {
-	pidfd, err := s.Process.Open()
-	switch {
-	case errors.Is(err, unix.ESRCH):
-	case err != nil:
-		return err
-	default:
-		err = unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0)
-		pidfd.Close()
-		if err != nil && !errors.Is(err, unix.ESRCH) {
-			return os.NewSyscallError("kill the pause", err)
-		}
+	if err := s.Process.Kill(); err != nil {
+		return fmt.Errorf("kill the pause: %w", err)
 	}
 	return Clean(paths, uid)
 }

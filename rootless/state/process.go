@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -46,6 +47,22 @@ func (p Process) Open() (*os.File, error) {
 		return nil, os.NewSyscallError("pidfd_open", unix.ESRCH)
 	}
 	return os.NewFile(uintptr(fd), fmt.Sprintf("pidfd:%d", p.Pid)), nil
+}
+
+// Kill sends SIGKILL. That the process is gone already is no error.
+func (p Process) Kill() error {
+	pidfd, err := p.Open()
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer pidfd.Close()
+	if err := unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return os.NewSyscallError("pidfd_send_signal", err)
+	}
+	return nil
 }
 
 // ZombieStatus is the wait status of a process that has ended and that nobody has reaped yet. The caller must be allowed to

@@ -194,16 +194,8 @@ func (h *Holder) HubNetns() (*os.File, error) {
 
 // Stop ends the holder, and so its namespaces when nobody else is in them.
 func (h *Holder) Stop() error {
-	pidfd, err := h.Process.Open()
-	if errors.Is(err, unix.ESRCH) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer pidfd.Close()
-	if err := unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return os.NewSyscallError("kill the holder", err)
+	if err := h.Process.Kill(); err != nil {
+		return fmt.Errorf("kill the holder: %w", err)
 	}
 	return nil
 }
