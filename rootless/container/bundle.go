@@ -167,7 +167,7 @@ func CompileBundleExec(p *specs.Process, namespaces uint64, o BundleOptions) (*p
 	b.Fork("enter the container's pid namespace", 0)
 	b.Call("", unix.SYS_SETSID)
 	if p.Terminal {
-		b.Call("take the terminal", unix.SYS_IOCTL, 0, plan.Flags{Value: unix.TIOCSCTTY, Name: "TIOCSCTTY"}, 0)
+		b.takeTerminal()
 	}
 	b.giveStreams(o.Give, p.User.UID)
 	root := b.Call("", unix.SYS_OPENAT, atFDCWD, "/", plan.Flags{Value: pathFlags | unix.O_DIRECTORY, Name: "O_PATH|O_DIRECTORY|O_CLOEXEC"}, 0)

@@ -46,7 +46,7 @@ func (b *builder) terminal(p *specs.Process) error {
 		b.Call(what, unix.SYS_DUP3, slave, fd, 0)
 	}
 	b.Call(what, unix.SYS_CLOSE, master)
-	b.Call("take the terminal", unix.SYS_IOCTL, 0, plan.Flags{Value: unix.TIOCSCTTY, Name: "TIOCSCTTY"}, 0)
+	b.takeTerminal()
 	return nil
 }
 

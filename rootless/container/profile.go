@@ -29,26 +29,31 @@ func SeccompProfile(pod *corev1.Pod, c *corev1.Container) corev1.SeccompProfile 
 	return corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}
 }
 
-// Seccomp resolves a profile for a set of capabilities. Unconfined is nil. Localhost profiles are files below
-// Paths.SeccompProfiles, in the OCI's form or the one of Docker and its kin; they are read each time.
+// Seccomp resolves a profile for a set of capabilities. Unconfined is nil. With a single id every profile pretends
+// (seccomp.Pretend), and Unconfined is one that does nothing else. Localhost profiles are files below Paths.SeccompProfiles, in the OCI's
+// form or the one of Docker and its kin; they are read each time.
 func (r *Runtime) Seccomp(profile corev1.SeccompProfile, capabilities []string) (*specs.LinuxSeccomp, error) {
-	switch profile.Type {
-	case corev1.SeccompProfileTypeUnconfined:
+	unconfined := profile.Type == corev1.SeccompProfileTypeUnconfined
+	switch {
+	case profile.Type == corev1.SeccompProfileTypeLocalhost:
+		p, err := r.localSeccomp(*profile.LocalhostProfile, capabilities)
+		if err == nil && r.single {
+			p = seccomp.Pretend(p)
+		}
+		return p, err
+	case unconfined && !r.single:
 		return nil, nil
-	case corev1.SeccompProfileTypeLocalhost:
-		return r.localSeccomp(*profile.LocalhostProfile, capabilities)
 	}
 	key := strings.Join(capabilities, ",")
+	if unconfined {
+		key = string(profile.Type)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p, ok := r.profiles[key]; ok {
 		return p, nil
 	}
-	kernel, err := seccomp.Kernel()
-	if err != nil {
-		return nil, err
-	}
-	p, err := seccomp.Default(runtime.GOARCH, capabilities, kernel)
+	p, err := r.builtIn(unconfined, capabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +62,23 @@ func (r *Runtime) Seccomp(profile corev1.SeccompProfile, capabilities []string) 
 		return nil, err
 	}
 	r.profiles[key], r.filters[p] = p, f.Bytes()
+	return p, nil
+}
+
+// builtIn is a profile that needs no file. Without a filter of its own a container with a single id has one that pretends.
+func (r *Runtime) builtIn(unconfined bool, capabilities []string) (p *specs.LinuxSeccomp, err error) {
+	if !unconfined {
+		kernel, err := seccomp.Kernel()
+		if err != nil {
+			return nil, err
+		}
+		if p, err = seccomp.Default(runtime.GOARCH, capabilities, kernel); err != nil {
+			return nil, err
+		}
+	}
+	if r.single {
+		p = seccomp.Pretend(p)
+	}
 	return p, nil
 }
 

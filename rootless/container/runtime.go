@@ -27,7 +27,7 @@ type Runtime struct {
 	single  bool
 
 	mu       sync.Mutex
-	profiles map[string]*specs.LinuxSeccomp // RuntimeDefault by the capabilities it depends on
+	profiles map[string]*specs.LinuxSeccomp // RuntimeDefault by the capabilities it depends on, and Unconfined
 	filters  map[*specs.LinuxSeccomp][]byte // of profiles, compiled
 }
 

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/plan"
-	"github.com/peapod/peapod/rootless/seccomp"
 )
 
 // A user without subordinate ids has one id, and so have containers. Those that run as root, or begin as root, are root of the
@@ -17,7 +16,7 @@ import (
 // user get a user namespace of their own in which the one id has that number: programs that check who they are find what
 // they expect, and the image's files, which all belong to the one id, are theirs.
 
-// fold changes a specification into one for a single id.
+// fold changes a specification into one for a single id, but for its seccomp profile, which Runtime.Seccomp has given already.
 func fold(spec *specs.Spec) {
 	user := &spec.Process.User
 	user.AdditionalGids = nil // setgroups(2) is forbidden in such a namespace, user_namespaces(7)
@@ -29,7 +28,6 @@ func fold(spec *specs.Spec) {
 		// The group tty of terminals is not there.
 		spec.Mounts[i].Options = slices.DeleteFunc(slices.Clone(spec.Mounts[i].Options), func(o string) bool { return strings.HasPrefix(o, "gid=") })
 	}
-	spec.Linux.Seccomp = seccomp.Pretend(spec.Linux.Seccomp)
 }
 
 // rename appends what gives the one id other numbers. self is this process's folder in a procfs that is gone by now. It comes after
