@@ -109,7 +109,7 @@ func (a *arrival) instance(ctx context.Context, top *image.UnparsedImage) (*imag
 	}
 	chosen, err := list.ChooseInstance(a.system)
 	if err != nil {
-		return nil, &noPlatform{err}
+		return nil, err
 	}
 	return image.UnparsedInstance(a.source, &chosen), nil
 }
@@ -244,9 +244,3 @@ func (a *arrival) finishSigned(ctx context.Context) (*storage.Image, error) {
 	}
 	return a.store.storage.Image(a.config.Digest.Encoded())
 }
-
-// noPlatform: an index has nothing for this machine.
-type noPlatform struct{ err error }
-
-func (n *noPlatform) Error() string { return n.err.Error() }
-func (n *noPlatform) Unwrap() error { return n.err }
