@@ -38,21 +38,35 @@ var ErrRunning = errors.New("a node is already running")
 // Launch starts a node in the background and returns when it answers. Of several launches at the same time one starts the
 // node, and all wait for it.
 func Launch(ctx context.Context, paths state.Paths) error {
-	err := launch(ctx, paths)
-	if !errors.Is(err, ErrRunning) {
-		return err
-	}
 	for {
-		conn, err := net.Dial("unix", paths.NodeSocket())
+		err := launch(ctx, paths)
+		if !errors.Is(err, ErrRunning) {
+			return err
+		}
+		// Whoever has the lock may be on the point of ending, and will never answer: then it is for us to try again.
+		if answers, err := await(ctx, paths.NodeSocket()); answers || err != nil {
+			return err
+		}
+	}
+}
+
+// startTime is how long another's node may take to answer before a new one is tried: several times what it takes.
+const startTime = 200 * time.Millisecond
+
+// await waits for a node that somebody else starts, and tells whether it answers.
+func await(ctx context.Context, socket string) (answers bool, err error) {
+	for end := time.Now().Add(startTime); time.Now().Before(end); {
+		conn, err := net.Dial("unix", socket)
 		if err == nil {
-			return conn.Close()
+			return true, conn.Close()
 		}
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the node that is being started: %w", context.Cause(ctx))
+			return false, fmt.Errorf("wait for the node that is being started: %w", context.Cause(ctx))
 		}
 	}
+	return false, nil
 }
 
 func launch(ctx context.Context, paths state.Paths) error {
