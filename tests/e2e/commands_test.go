@@ -31,7 +31,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 }
 
 // patience is how long a script waits for something to become so.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // retry puts only the last attempt into the script's log.
 func retry(ts *testscript.TestScript, neg bool, args []string) {

@@ -16,7 +16,7 @@ import (
 const skipCode = 77
 
 // scriptTime bounds one script, its leak check not included.
-const scriptTime = 80 * time.Second
+const scriptTime = 4 * time.Minute
 
 // runScript runs one script in this process and returns the exit status.
 func runScript(file string) int {
