@@ -6,7 +6,8 @@
 //   - A Pod has a namespace of its own and one veth into the bridge, with one fixed IPv4 and one fixed IPv6 address. Both
 //     come from the hub's two ranges and have the same number in each: the n-th IPv4 address goes with the n-th IPv6 address.
 //   - The host is the network namespace of this process. Its ordinary goroutines dial and listen there.
-//   - The engine carries what leaves the ranges: it takes flows out of the hub and makes them again as sockets of the host.
+//   - The engine carries what leaves the ranges: it takes flows out of the hub and makes them again as sockets of the host. There
+//     are several; [Config].Engine forces one, else the first is taken that the kernel has all parts for. Package egress is what they share.
 //
 // One use:
 //

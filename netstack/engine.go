@@ -1,71 +1,89 @@
 package netstack
 
 import (
-	"context"
+	"errors"
+	"fmt"
 	"net"
-	"net/netip"
+	"slices"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/peapod/peapod/netstack/relay"
+	"github.com/peapod/peapod/netstack/egress"
 )
 
 // An engine carries the flows between Pods and what is outside the ranges. It starts when it is opened.
 type engine interface {
-	// Name is what a user calls it.
-	Name() string
 	// Drop ends the flows of a Pod that is gone.
 	Drop(pod Addrs)
 	// Close ends all flows.
 	Close() error
 }
 
-type relayEngine struct {
-	relay *relay.Relay
+// An engineKind is one way to be an engine.
+type engineKind struct {
+	name string
+	// open starts it in the hub; errors.ErrUnsupported is in the error when the kernel lacks what it needs.
+	open func(*Hub, egress.Config) (engine, error)
+	// clear takes out of the hub what an engine of this kind may have left in the kernel, before another kind is opened.
+	// That nothing was there, or that the kernel has no such thing, is no error.
+	clear func(*Hub) error
 }
 
-// openRelayEngine listens first and then leads flows to the new ports, so that a hub that was left behind loses nothing more.
-func openRelayEngine(h *Hub) (engine, error) {
-	r, err := relay.Open(relay.Config{
-		InHub: h.thread.do,
-		Dial: func(ctx context.Context, network string, _, dst netip.AddrPort) (net.Conn, error) {
-			if err := refuse(dst.Addr(), h.v4, h.v6); err != nil {
-				return nil, err
+// engineKinds in the order in which they are tried.
+var engineKinds = []engineKind{
+	{"relay", openRelayEngine, clearRelayEngine},
+}
+
+// startEngine takes the engine of the configuration, or the first that the kernel has all parts for.
+func (h *Hub) startEngine() error {
+	known := slices.ContainsFunc(engineKinds, func(k engineKind) bool { return k.name == h.cfg.Engine })
+	if h.cfg.Engine != "" && !known {
+		return fmt.Errorf("network engine %q: want %s", h.cfg.Engine, engineNames())
+	}
+	var lacking []error
+	for _, kind := range engineKinds {
+		if h.cfg.Engine != "" && h.cfg.Engine != kind.name {
+			continue
+		}
+		err := h.start(kind)
+		if err == nil {
+			return nil
+		}
+		lacking = append(lacking, fmt.Errorf("network engine %s: %w", kind.name, err))
+		if !errors.Is(err, errors.ErrUnsupported) {
+			break
+		}
+	}
+	return errors.Join(lacking...)
+}
+
+func (h *Hub) start(kind engineKind) (err error) {
+	for _, other := range engineKinds {
+		if other.name != kind.name {
+			if err := other.clear(h); err != nil {
+				return err
 			}
-			return hostDialer.DialContext(ctx, network, dst.String())
-		},
-		Limits: relay.LimitsFor(openFilesLimit()),
+		}
+	}
+	h.engine, err = kind.open(h, egress.Config{
+		V4: h.v4, V6: h.v6,
+		InHub:  h.thread.do,
+		Dial:   h.dialHost,
+		Limits: egress.LimitsFor(openFilesLimit()),
 		Log:    h.cfg.Log,
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		h.engineName = kind.name
 	}
-	err = h.thread.do(func() error { return installRules(h.v4, h.v6, r.Ports()) })
-	if err != nil {
-		_ = r.Close()
-		return nil, err
-	}
-	return relayEngine{r}, nil
+	return err
 }
 
-func (e relayEngine) Name() string { return "relay" }
-
-func (e relayEngine) Drop(pod Addrs) {
-	e.relay.Drop(pod.V4)
-	e.relay.Drop(pod.V6)
-}
-
-func (e relayEngine) Close() error { return e.relay.Close() }
-
-// hostDialer dials for Pods. SO_BROADCAST, which package net sets, is taken away: a Pod must not reach all machines of
-// the host's network at once.
-var hostDialer = net.Dialer{
-	Timeout: 2 * time.Minute,
-	Control: func(_, _ string, c syscall.RawConn) error {
-		return onSocket(c, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 0) })
-	},
+func engineNames() (names []string) {
+	for _, kind := range engineKinds {
+		names = append(names, kind.name)
+	}
+	return names
 }
 
 // dnsSockets have a fixed port. SO_REUSEPORT lets the next process have it while the last one is still being cleared away.

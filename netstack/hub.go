@@ -27,6 +27,8 @@ type Config struct {
 	ResolvConf string
 	// ClusterDomain is the domain of Pod names; "cluster.local" when empty.
 	ClusterDomain string
+	// Engine forces one of the engines by its name, relay or gvisor. When empty, the first that the kernel has all parts for.
+	Engine string
 	// Log gets what goes wrong later; nothing is logged when nil.
 	Log *slog.Logger
 }
@@ -42,14 +44,15 @@ func (c Config) withDefaults() Config {
 
 // A Hub is an open hub. Its methods may be called from any goroutine, also at the same time.
 type Hub struct {
-	cfg    Config
-	netns  *os.File
-	thread *thread
-	links  *rtnl
-	bridge int32
-	v4, v6 netip.Prefix
-	engine engine
-	dns    *dns.Server
+	cfg        Config
+	netns      *os.File
+	thread     *thread
+	links      *rtnl
+	bridge     int32
+	v4, v6     netip.Prefix
+	engine     engine
+	engineName string
+	dns        *dns.Server
 
 	mu     sync.Mutex
 	pool   *pool
@@ -183,11 +186,6 @@ func (h *Hub) findPods() error {
 	return nil
 }
 
-func (h *Hub) startEngine() (err error) {
-	h.engine, err = openRelayEngine(h)
-	return err
-}
-
 func (h *Hub) startDNS() error {
 	h.dns = dns.New(dns.Config{
 		ResolvConf: h.cfg.ResolvConf,
@@ -223,7 +221,7 @@ func (h *Hub) serveDNS(at netip.AddrPort) error {
 func (h *Hub) Gateway() Addrs { return h.pool.gateway() }
 
 // Engine names what carries flows out of the hub.
-func (h *Hub) Engine() string { return h.engine.Name() }
+func (h *Hub) Engine() string { return h.engineName }
 
 // Ranges returns the two ranges in use.
 func (h *Hub) Ranges() (v4, v6 netip.Prefix) { return h.v4, h.v6 }

@@ -55,6 +55,22 @@ func installRules(v4, v6 netip.Prefix, ports relay.Ports) error {
 	return nil
 }
 
+// removeRules takes the hub's rules away, where there are some. It must run on the hub's thread.
+func removeRules() error {
+	c, err := openNft()
+	if err != nil {
+		return nil // a kernel without nftables has no rules
+	}
+	defer func() { _ = c.CloseLasting() }()
+	table := &nftables.Table{Name: nftTable, Family: nftables.TableFamilyINet}
+	c.AddTable(table) // so that there is one to delete
+	c.DelTable(table)
+	if err := c.Flush(); err != nil && !errors.Is(explainNft(err, false), errors.ErrUnsupported) {
+		return fmt.Errorf("remove egress rules: %w", err)
+	}
+	return nil
+}
+
 // openNft limits how long an answer is waited for: a kernel without nf_tables answers a transaction only once.
 func openNft() (*nftables.Conn, error) {
 	return nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {

@@ -1,13 +1,21 @@
 package netstack
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/netstack/egress"
 )
 
 // ErrRefused says that a Pod may not reach a destination, whether or not somebody is there.
-var ErrRefused = errors.New("destination is closed to pods")
+var ErrRefused = egress.ErrRefused
 
 // refuse is the egress policy: what only this host itself should reach, and what is not one machine, is closed.
 // Link-local holds the metadata services of clouds, which give out credentials. The ranges themselves come here only when a Pod
@@ -26,4 +34,43 @@ func refuse(dst netip.Addr, ranges ...netip.Prefix) error {
 		return fmt.Errorf("%s: %w", dst, ErrRefused)
 	}
 	return nil
+}
+
+// dialHost makes the host side of a Pod's flow, as egress.Config says. Both engines dial here and nowhere else.
+func (h *Hub) dialHost(ctx context.Context, network string, _, dst netip.AddrPort) (net.Conn, error) {
+	if err := refuse(dst.Addr(), h.v4, h.v6); err != nil {
+		return nil, err
+	}
+	if network == "icmp" {
+		return dialPing(dst.Addr())
+	}
+	return hostDialer.DialContext(ctx, network, dst.String())
+}
+
+// hostDialer dials for Pods. SO_BROADCAST, which package net sets, is taken away: a Pod must not reach all machines of
+// the host's network at once.
+var hostDialer = net.Dialer{
+	Timeout: 2 * time.Minute,
+	Control: func(_, _ string, c syscall.RawConn) error {
+		return onSocket(c, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 0) })
+	},
+}
+
+// dialPing makes a ping socket: icmp(7). The kernel lets the groups of net.ipv4.ping_group_range have them (for IPv6 too)
+// and answers EACCES to others.
+func dialPing(dst netip.Addr) (net.Conn, error) {
+	domain, protocol := unix.AF_INET6, unix.IPPROTO_ICMPV6
+	if dst.Is4() {
+		domain, protocol = unix.AF_INET, unix.IPPROTO_ICMP
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	file := os.NewFile(uintptr(fd), "ping:"+dst.String())
+	defer file.Close()
+	if err := unix.Connect(fd, sockaddr(netip.AddrPortFrom(dst, 0))); err != nil {
+		return nil, os.NewSyscallError("connect", err)
+	}
+	return net.FileConn(file)
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/netstack/egress"
 )
 
 // pair is a connection over the loopback: what one end sends, the other receives.
@@ -136,7 +138,7 @@ func TestFlowAbortedWhileDialing(t *testing.T) {
 	f := &tcpFlow{pod: podSide}
 	f.ctx, f.cancel = context.WithCancel(t.Context())
 	err := f.run(func(ctx context.Context, _ string, _, _ netip.AddrPort) (net.Conn, error) {
-		f.abort()
+		f.Abort()
 		if ctx.Err() == nil {
 			t.Error("the dial goes on")
 		}
@@ -196,36 +198,6 @@ func TestNextClass(t *testing.T) {
 	}
 }
 
-type countedFlow struct{ aborted int }
-
-func (f *countedFlow) abort() { f.aborted++ }
-
-func TestRegistry(t *testing.T) {
-	r := newRegistry(3, 2)
-	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
-	f := make([]*countedFlow, 4)
-	for i := range f {
-		f[i] = &countedFlow{}
-	}
-	if !r.add(a, f[0]) || !r.add(a, f[1]) || r.add(a, f[2]) || !r.add(b, f[2]) || r.add(b, f[3]) {
-		t.Error("limits are not kept")
-	}
-	r.remove(a, f[0])
-	r.remove(a, f[0])
-	if r.total != 2 || !r.add(b, f[3]) {
-		t.Errorf("removing made no room: %d flows", r.total)
-	}
-	r.abort(b)
-	if f[1].aborted != 0 || f[2].aborted != 1 || f[3].aborted != 1 {
-		t.Errorf("aborted: %+v", f)
-	}
-	r.remove(b, f[3])
-	r.close()
-	if f[1].aborted != 1 || r.add(a, &countedFlow{}) {
-		t.Error("not closed")
-	}
-}
-
 func newUDPFlow(t *testing.T, port uint16, used time.Time) *udpFlow {
 	t.Helper()
 	f := &udpFlow{udpKey: udpKey{
@@ -238,7 +210,7 @@ func newUDPFlow(t *testing.T, port uint16, used time.Time) *udpFlow {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(f.abort)
+	t.Cleanup(f.Abort)
 	f.used.Store(used.UnixNano())
 	return f
 }
@@ -249,7 +221,7 @@ func isClosed(f *udpFlow) bool {
 }
 
 func TestUDPTableMakesRoom(t *testing.T) {
-	table := newUDPTable(Limits{UDP: 3, UDPPod: 2, UDPIdle: time.Hour})
+	table := newUDPTable(egress.Limits{UDP: 3, UDPPod: 2, UDPIdle: time.Hour})
 	defer table.close()
 	now := time.Now()
 	young, old, next := newUDPFlow(t, 1, now), newUDPFlow(t, 2, now.Add(-time.Minute)), newUDPFlow(t, 3, now)
@@ -267,13 +239,13 @@ func TestUDPTableMakesRoom(t *testing.T) {
 		t.Error("no room")
 	}
 	table.remove(old) // it ends only now, when its key belongs to another
-	if table.find(again.udpKey) != again || table.total != 2 {
+	if table.find(again.udpKey) != again || len(table.Of(next.src.Addr())) != 2 {
 		t.Error("an old flow's end removed its successor")
 	}
 }
 
 func TestUDPTableSweeps(t *testing.T) {
-	table := newUDPTable(Limits{UDP: 3, UDPPod: 3, UDPIdle: time.Minute})
+	table := newUDPTable(egress.Limits{UDP: 3, UDPPod: 3, UDPIdle: time.Minute})
 	defer table.close()
 	idle, busy := newUDPFlow(t, 1, time.Now().Add(-2*time.Minute)), newUDPFlow(t, 2, time.Now())
 	table.add(idle)
@@ -286,14 +258,5 @@ func TestUDPTableSweeps(t *testing.T) {
 	table.remove(busy)
 	if table.sweep(); table.sweeps != nil {
 		t.Error("sweeps on without flows")
-	}
-}
-
-func TestLimitsFor(t *testing.T) {
-	for _, files := range []uint64{256, 1024, 4096, 1 << 20, 1 << 63} {
-		l := LimitsFor(files).withDefaults()
-		if used := 2 * (l.TCP + l.UDP); l.TCPPod < 1 || l.UDPPod < 1 || l.TCPPod >= l.TCP || l.UDPPod >= l.UDP || uint64(used) > files*3/4 {
-			t.Errorf("%d files: %+v", files, l)
-		}
 	}
 }

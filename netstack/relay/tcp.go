@@ -27,13 +27,13 @@ func (r *Relay) acceptStreams(l *net.TCPListener) {
 func (r *Relay) takeStream(pod *net.TCPConn) {
 	f := &tcpFlow{pod: pod, src: endpoint(pod.RemoteAddr()), dst: endpoint(pod.LocalAddr())}
 	f.ctx, f.cancel = context.WithCancel(r.ctx)
-	if !r.tcp.add(f.src.Addr(), f) {
+	if !r.tcp.Add(f.src.Addr(), f) {
 		r.cfg.Log.Debug("relay has too many flows", "network", "tcp", "source", f.src, "destination", f.dst)
-		f.abort()
+		f.Abort()
 		return
 	}
 	r.running.Go(func() {
-		defer r.tcp.remove(f.src.Addr(), f)
+		defer r.tcp.Remove(f.src.Addr(), f)
 		defer f.cancel()
 		if err := f.run(r.cfg.Dial); err != nil {
 			r.cfg.Log.Debug("relay cannot reach the destination", "network", "tcp", "source", f.src, "destination", f.dst, "error", err)
@@ -90,7 +90,7 @@ func (f *tcpFlow) connected(host *net.TCPConn) bool {
 	return !f.aborted
 }
 
-func (f *tcpFlow) abort() {
+func (f *tcpFlow) Abort() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.aborted = true

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/netstack/egress"
 )
 
 // A udpKey names a flow.
@@ -27,7 +29,8 @@ func (f *udpFlow) touch() { f.used.Store(time.Now().UnixNano()) }
 
 func (f *udpFlow) idleSince() time.Time { return time.Unix(0, f.used.Load()) }
 
-func (f *udpFlow) abort() {
+// Abort ends the flow; it may be called again.
+func (f *udpFlow) Abort() {
 	f.once.Do(func() {
 		_ = f.pod.Close()
 		_ = f.host.Close()
@@ -115,7 +118,7 @@ func (r *Relay) openPacketFlow(key udpKey) (*udpFlow, error) {
 	}
 	f.touch()
 	if !r.udp.add(f) {
-		f.abort()
+		f.Abort()
 		return nil, errors.New("too many flows")
 	}
 	var directions sync.WaitGroup
@@ -131,7 +134,7 @@ func (r *Relay) openPacketFlow(key udpKey) (*udpFlow, error) {
 // copyPackets copies one direction until the flow is aborted. A refused datagram (ICMP port unreachable) from the Pod means
 // that nobody wants answers any more, so the flow ends; one from the destination may be a server that is about to start.
 func copyPackets(f *udpFlow, dst, src *net.UDPConn, fromPod bool) {
-	defer f.abort()
+	defer f.Abort()
 	in, err := newReader(src, unix.Read)
 	for err == nil {
 		b, err := in.next()
@@ -149,7 +152,7 @@ func copyPackets(f *udpFlow, dst, src *net.UDPConn, fromPod bool) {
 
 // A udpTable finds flows by key and ends those that are idle. When a Pod has too many, its oldest makes room.
 type udpTable struct {
-	*registry
+	*egress.Registry
 	idle time.Duration
 
 	mu     sync.Mutex
@@ -157,8 +160,8 @@ type udpTable struct {
 	sweeps *time.Timer // nil while there is no flow: nothing wakes up then
 }
 
-func newUDPTable(l Limits) *udpTable {
-	return &udpTable{registry: newRegistry(l.UDP, l.UDPPod), idle: l.UDPIdle, byKey: map[udpKey]*udpFlow{}}
+func newUDPTable(l egress.Limits) *udpTable {
+	return &udpTable{Registry: egress.NewRegistry(l.UDP, l.UDPPod), idle: l.UDPIdle, byKey: map[udpKey]*udpFlow{}}
 }
 
 func (t *udpTable) find(key udpKey) *udpFlow {
@@ -170,14 +173,14 @@ func (t *udpTable) find(key udpKey) *udpFlow {
 // add makes room if it must, and tells whether there was any.
 func (t *udpTable) add(f *udpFlow) bool {
 	pod := f.src.Addr()
-	if !t.registry.add(pod, f) {
+	if !t.Registry.Add(pod, f) {
 		oldest := t.oldest(pod)
 		if oldest == nil {
 			return false
 		}
 		t.remove(oldest)
-		oldest.abort()
-		if !t.registry.add(pod, f) {
+		oldest.Abort()
+		if !t.Registry.Add(pod, f) {
 			return false
 		}
 	}
@@ -192,7 +195,7 @@ func (t *udpTable) add(f *udpFlow) bool {
 
 func (t *udpTable) oldest(pod netip.Addr) *udpFlow {
 	var oldest *udpFlow
-	for _, f := range t.of(pod) {
+	for _, f := range t.Of(pod) {
 		if f := f.(*udpFlow); oldest == nil || f.idleSince().Before(oldest.idleSince()) {
 			oldest = f
 		}
@@ -202,7 +205,7 @@ func (t *udpTable) oldest(pod netip.Addr) *udpFlow {
 
 // remove may be called again for the same flow, also when another has its key by now.
 func (t *udpTable) remove(f *udpFlow) {
-	t.registry.remove(f.src.Addr(), f)
+	t.Registry.Remove(f.src.Addr(), f)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.byKey[f.udpKey] == f {
@@ -216,7 +219,7 @@ func (t *udpTable) sweep() {
 	defer t.mu.Unlock()
 	for _, f := range t.byKey {
 		if time.Since(f.idleSince()) > t.idle {
-			f.abort()
+			f.Abort()
 		}
 	}
 	if len(t.byKey) == 0 {
@@ -227,7 +230,7 @@ func (t *udpTable) sweep() {
 }
 
 func (t *udpTable) close() {
-	t.registry.close()
+	t.Registry.Close()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.sweeps != nil {
