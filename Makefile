@@ -62,6 +62,7 @@ oci: build ## containers by the OCI command line: life cycle, validation program
 bench: build ## speed and memory, beside podman where it is installed
 	tests/bench/run
 	tests/bench/start
+	tests/bench/run --many
 	tests/bench/pull
 
 .PHONY: lint

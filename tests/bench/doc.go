@@ -15,6 +15,17 @@
 // Last, Pods are added up to each number asked for, and the memory of everything that is not a workload is added up: the
 // proportional set size, so that a page shared by n processes counts 1/n in each. What the kernel spends is not in it.
 //
+// # Many Pods
+//
+// With the first argument "many" it measures what many Pods cost. All are of one busybox container.
+//
+//   - together: a file of 30 Pods is applied, by each engine in turn. The time is that at which the last container's program has been
+//     executed.
+//   - one by one: Pods are applied up to the 100th, each as in the rounds above, by peapod only: what the last ones take beside
+//     the first ones.
+//   - idle: the node's processor time, and that of what it starts, while 100 Pods run that have a readiness probe each, with the
+//     default period of 10 s. The probe's own work in the container is the Pod's.
+//
 // # Pulls
 //
 // With the first argument "pull", started by the script of that name, it compares ways to get an image from the registry

@@ -45,11 +45,23 @@ func compare(args []string) error {
 	if len(args) > 0 && args[0] == startVerb {
 		return compareStarts(args[1:])
 	}
+	if len(args) > 0 && args[0] == manyVerb {
+		o, err := parseMany(args[1:])
+		if err != nil {
+			return err
+		}
+		return compareMany(o)
+	}
 	o, err := parse(args)
 	if err != nil {
 		return err
 	}
-	return run(o)
+	return withEngines(o, o.beside, func(ctx context.Context, engines []*engine, w *watcher) error {
+		if err := times(ctx, o, engines, w); err != nil {
+			return err
+		}
+		return memories(ctx, o, engines, w)
+	})
 }
 
 func parse(args []string) (o options, err error) {
@@ -86,7 +98,8 @@ func limited(limit time.Duration) (ctx context.Context, stop func()) {
 	}
 }
 
-func run(o options) (err error) {
+// withEngines prepares the engines that run Pods here, calls measure with them, and ends all they started.
+func withEngines(o options, beside int, measure func(context.Context, []*engine, *watcher) error) (err error) {
 	ctx, stop := limited(o.limit)
 	defer stop()
 	watched, err := newWatcher()
@@ -105,7 +118,7 @@ func run(o options) (err error) {
 		}
 		began := time.Now()
 		engines = append(engines, e)
-		if err := e.prepare(ctx, watched, o.beside); err != nil && (e.name == "peapod" || ctx.Err() != nil) {
+		if err := e.prepare(ctx, watched, beside); err != nil && (e.name == "peapod" || ctx.Err() != nil) {
 			return fmt.Errorf("%s: %w", e.name, err)
 		} else if err != nil {
 			text, _, _ := strings.Cut(err.Error(), "\n")
@@ -116,10 +129,7 @@ func run(o options) (err error) {
 		}
 		fmt.Printf("%-7s %s (images pulled and warmed up in %.1f s)\n", e.name, e.version(ctx), time.Since(began).Seconds())
 	}
-	if err := times(ctx, o, engines, watched); err != nil {
-		return err
-	}
-	return memories(ctx, o, engines, watched)
+	return measure(ctx, engines, watched)
 }
 
 // times runs the rounds and prints them.
@@ -136,6 +146,6 @@ func times(ctx context.Context, o options, engines []*engine, watched *watcher) 
 	if o.rounds == 0 {
 		return nil
 	}
-	printTimes(os.Stdout, engines, results)
+	printTable(os.Stdout, measures, engines, results)
 	return printFloor(ctx, os.Stdout, o)
 }

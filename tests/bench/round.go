@@ -24,12 +24,7 @@ func (e *engine) round(ctx context.Context, w *watcher, results map[string]*samp
 			err = errors.Join(err, e.run(context.WithoutCancel(ctx), e.delete(path)...))
 		}
 	}()
-	keep := func(measure string, d time.Duration) {
-		if results[measure] == nil {
-			results[measure] = &samples{}
-		}
-		results[measure].add(e.name, d)
-	}
+	keep := func(measure string, d time.Duration) { keepSample(results, measure, e.name, d) }
 	if err := e.applied(ctx, w, path, keep); err != nil {
 		return err
 	}

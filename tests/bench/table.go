@@ -18,6 +18,14 @@ func (s *samples) add(engine string, d time.Duration) {
 	s.byEngine[engine] = append(s.byEngine[engine], d)
 }
 
+// keepSample adds a time to those of a measure.
+func keepSample(results map[string]*samples, measure, engine string, d time.Duration) {
+	if results[measure] == nil {
+		results[measure] = &samples{}
+	}
+	results[measure].add(engine, d)
+}
+
 // middle are the median and the minimum, in ms.
 func middle(times []time.Duration) (median, least float64) {
 	if len(times) == 0 {
@@ -49,7 +57,8 @@ func newTable(out io.Writer) *tabwriter.Writer {
 	return tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 }
 
-func printTimes(out io.Writer, engines []*engine, results map[string]*samples) {
+// printTable prints a row for each measure.
+func printTable(out io.Writer, measures []string, engines []*engine, results map[string]*samples) {
 	fmt.Fprintln(out)
 	w := newTable(out)
 	fmt.Fprint(w, "ms")
