@@ -69,6 +69,7 @@ func (h *Hub) start(kind engineKind) (err error) {
 	h.engine, err = kind.open(h, egress.Config{
 		V4: h.v4, V6: h.v6,
 		InHub:  h.thread.do,
+		Permit: h.permit,
 		Dial:   h.dialHost,
 		Limits: egress.LimitsFor(openFilesLimit()),
 		Log:    h.cfg.Log,

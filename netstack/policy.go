@@ -36,15 +36,21 @@ func refuse(dst netip.Addr, ranges ...netip.Prefix) error {
 	return nil
 }
 
-// dialHost makes the host side of a Pod's flow, as egress.Config says. Both engines dial here and nowhere else.
-func (h *Hub) dialHost(ctx context.Context, network string, _, dst netip.AddrPort) (net.Conn, error) {
-	if err := refuse(dst.Addr(), h.v4, h.v6); err != nil {
+// permit decides about each flow of a Pod, and where on the host's network it goes: as egress.Config says.
+func (h *Hub) permit(_ string, _, dst netip.AddrPort) (netip.AddrPort, error) {
+	return dst, refuse(dst.Addr(), h.v4, h.v6)
+}
+
+// dialHost makes the host side of a Pod's flow, as egress.Config says.
+func (h *Hub) dialHost(ctx context.Context, network string, src, dst netip.AddrPort) (net.Conn, error) {
+	to, err := h.permit(network, src, dst)
+	if err != nil {
 		return nil, err
 	}
 	if network == "icmp" {
-		return dialPing(dst.Addr())
+		return dialPing(to.Addr())
 	}
-	return hostDialer.DialContext(ctx, network, dst.String())
+	return hostDialer.DialContext(ctx, network, to.String())
 }
 
 // hostDialer dials for Pods. SO_BROADCAST, which package net sets, is taken away: a Pod must not reach all machines of

@@ -14,7 +14,10 @@ type Config struct {
 	// InHub runs a function on a thread that is in the hub's network namespace, and returns its error. The function must not
 	// block for long.
 	InHub func(func() error) error
-	// Dial makes the host side of a flow from src to dst, as ordinary sockets of the host, if the policy permits it. The network and
+	// Permit is the policy alone: it gives the address of the host's network that a flow from src to dst is to be dialed at, which is dst as
+	// a rule, or an error. For engines that make their sockets themselves. It does not block.
+	Permit func(network string, src, dst netip.AddrPort) (netip.AddrPort, error)
+	// Dial makes the host side of a flow from src to dst, as ordinary sockets of the host, if Permit does. The network and
 	// what comes back are:
 	//
 	//	tcp   *net.TCPConn, connected
