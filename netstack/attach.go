@@ -58,7 +58,7 @@ func (h *Hub) attach(podNetns *os.File, e Endpoint) (Addrs, error) {
 			return Addrs{}, errors.Join(err, h.Detach(e.ID))
 		}
 	}
-	h.publish(e)
+	h.learn(e)
 	return e.Addrs, nil
 }
 
@@ -152,12 +152,13 @@ func (h *Hub) Adopt(e Endpoint) error {
 	if _, err := h.claim(e); err != nil {
 		return fmt.Errorf("adopt pod %s: %w", e.ID, err)
 	}
-	h.publish(e)
+	h.learn(e)
 	return nil
 }
 
-// Detach takes a Pod off the network: its veth, names, addresses and flows. A Pod that is not there is no error.
+// Detach takes a Pod off the network: its ports, veth, names, addresses and flows. A Pod that is not there is no error.
 func (h *Hub) Detach(id string) error {
+	h.Unpublish(id)
 	h.mu.Lock()
 	addrs, ok := h.pool.byID[id]
 	delete(h.known, id)
@@ -189,7 +190,7 @@ func (h *Hub) Attached() []string {
 	return ids
 }
 
-func (h *Hub) publish(e Endpoint) {
+func (h *Hub) learn(e Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.known[e.ID] = e

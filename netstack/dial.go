@@ -22,33 +22,62 @@ func (h *Hub) Dial(ctx context.Context, network, address string) (net.Conn, erro
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	conn, err := h.dial(ctx, network, to)
+	conn, err := h.dial(ctx, network, netip.AddrPort{}, to)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(to), Err: err}
 	}
 	return conn, nil
 }
 
-func (h *Hub) dial(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
+// dial connects from an address, which need not be the hub's; a zero one is chosen by the kernel, and so is port 0.
+func (h *Hub) dial(ctx context.Context, network string, from, to netip.AddrPort) (net.Conn, error) {
+	return dialOn(ctx, h.thread.do, network, from, to)
+}
+
+// dialOn connects with a socket that is made by a function which on runs in the network namespace.
+func dialOn(ctx context.Context, on func(func() error) error, network string, from, to netip.AddrPort) (net.Conn, error) {
 	kind, domain, err := socketKind(network, to.Addr())
 	if err != nil {
 		return nil, err
 	}
 	var fd int
-	err = h.thread.do(func() (err error) {
+	err = on(func() (err error) {
 		fd, err = unix.Socket(domain, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		return err
 	})
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	// Only the socket had to be made in the hub. Waiting is done here, by the runtime's poller.
+	// Only the socket had to be made there. Waiting is done here, by the runtime's poller.
 	file := os.NewFile(uintptr(fd), network+":"+to.String())
 	defer file.Close()
+	if from.IsValid() {
+		if err := bindTransparent(fd, from); err != nil {
+			return nil, err
+		}
+	}
 	if err := connect(ctx, file, sockaddr(to)); err != nil {
 		return nil, err
 	}
 	return net.FileConn(file)
+}
+
+// bindTransparent gives a socket an address that the machine does not have: ip(7), IP_TRANSPARENT. SO_REUSEADDR lets sockets that differ
+// only in their peer share it.
+func bindTransparent(fd int, from netip.AddrPort) error {
+	level, transparent := unix.SOL_IP, unix.IP_TRANSPARENT
+	if from.Addr().Is6() {
+		level, transparent = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
+	}
+	for _, o := range []struct{ level, name int }{
+		{level, transparent}, {unix.SOL_SOCKET, unix.SO_REUSEADDR},
+		{unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT}, // IPv6 looks at the same
+	} {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, 1); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(from)))
 }
 
 func socketKind(network string, to netip.Addr) (kind, domain int, err error) {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/netstack/dns"
+	"github.com/peapod/peapod/netstack/publish"
 )
 
 // Config says where the hub is and what it is like.
@@ -53,11 +54,13 @@ type Hub struct {
 	engine     engine
 	engineName string
 	dns        *dns.Server
+	ports      *publish.Manager
 
-	mu     sync.Mutex
-	pool   *pool
-	known  map[string]Endpoint
-	closed bool
+	mu        sync.Mutex
+	pool      *pool
+	known     map[string]Endpoint
+	published map[string][]int // ids of ports, by the Pod's
+	closed    bool
 }
 
 // Open serves the hub in cfg.Netns, after setting up what is missing there. Pods that another process attached stay attached,
@@ -65,8 +68,8 @@ type Hub struct {
 //
 // errors.ErrUnsupported is in the error when the kernel lacks what the engine needs.
 func Open(cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg.withDefaults(), known: map[string]Endpoint{}}
-	for _, step := range []func() error{h.enter, h.chooseRanges, h.setUpLinks, h.findPods, h.startEngine, h.startDNS} {
+	h := &Hub{cfg: cfg.withDefaults(), known: map[string]Endpoint{}, published: map[string][]int{}}
+	for _, step := range []func() error{h.enter, h.chooseRanges, h.setUpLinks, h.findPods, h.startEngine, h.startDNS, h.startPorts} {
 		if err := step(); err != nil {
 			_ = h.Close()
 			return nil, fmt.Errorf("open network hub: %w", err)
@@ -226,7 +229,7 @@ func (h *Hub) Engine() string { return h.engineName }
 // Ranges returns the two ranges in use.
 func (h *Hub) Ranges() (v4, v6 netip.Prefix) { return h.v4, h.v6 }
 
-// Close ends what this process does for the hub: relayed connections, name service, Dial. The hub and the Pods' links stay as
+// Close ends what this process does for the hub: relayed connections, published ports, name service, Dial. The hub and the Pods' links stay as
 // they are. Close may be called again.
 func (h *Hub) Close() error {
 	h.mu.Lock()
@@ -239,6 +242,9 @@ func (h *Hub) Close() error {
 	var errs []error
 	if h.dns != nil {
 		errs = append(errs, h.dns.Close())
+	}
+	if h.ports != nil {
+		errs = append(errs, h.ports.Close())
 	}
 	if h.engine != nil {
 		errs = append(errs, h.engine.Close())

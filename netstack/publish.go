@@ -1,0 +1,120 @@
+package netstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/rootless-containers/rootlesskit/v3/pkg/port"
+	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/netstack/publish"
+)
+
+// A Port is a port of the host that leads to one of a Pod.
+type Port struct {
+	Protocol string     // tcp or udp
+	HostIP   netip.Addr // zero: every address of the host, of both families
+	HostPort uint16
+	PodPort  uint16
+}
+
+// startPorts leaves the published ports a part of the descriptors that egress.LimitsFor leaves: an eighth, two for each connection.
+func (h *Hub) startPorts() error {
+	files := int(min(openFilesLimit(), 1<<17))
+	h.ports = publish.New(publish.Config{Dial: h.dialClient, Owner: h.ownerOf, TCP: files / 32, UDP: files / 16, Log: h.cfg.Log})
+	return nil
+}
+
+// Publish makes ports of the host lead to an attached or adopted Pod; those that it had before are given up. On an error none of
+// them is open. *publish.InUse says that somebody has one of them.
+func (h *Hub) Publish(id string, ports []Port) error {
+	h.Unpublish(id)
+	h.mu.Lock()
+	pod, ok := h.known[id]
+	h.mu.Unlock()
+	if !ok {
+		return fmt.Errorf("publish ports: pod %s is not on the network", id)
+	}
+	for _, p := range ports {
+		if err := h.publishPort(id, p, pod.Addrs); err != nil {
+			h.Unpublish(id)
+			return err
+		}
+	}
+	return nil
+}
+
+// publishPort listens with the Pod's address of the same family. Where it is to be every address, a host may have only one family.
+func (h *Hub) publishPort(id string, p Port, pod Addrs) error {
+	listening := 0
+	var lacking error
+	for _, to := range []netip.Addr{pod.V4, pod.V6} {
+		spec := port.Spec{Proto: p.Protocol, ParentPort: int(p.HostPort), ChildIP: to.String(), ChildPort: int(p.PodPort)}
+		if p.HostIP.IsValid() {
+			if p.HostIP.Is4() != to.Is4() {
+				continue
+			}
+			spec.ParentIP = p.HostIP.String()
+		}
+		status, err := h.ports.AddPort(context.Background(), spec)
+		switch {
+		case err == nil:
+			h.mu.Lock()
+			h.published[id] = append(h.published[id], status.ID)
+			h.mu.Unlock()
+			listening++
+		case !p.HostIP.IsValid() && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)):
+			lacking = err
+		default:
+			return err
+		}
+	}
+	if listening == 0 {
+		return lacking
+	}
+	return nil
+}
+
+// Unpublish gives up a Pod's ports of the host and ends their flows.
+func (h *Hub) Unpublish(id string) {
+	h.mu.Lock()
+	ids := h.published[id]
+	delete(h.published, id)
+	h.mu.Unlock()
+	for _, one := range ids {
+		_ = h.ports.RemovePort(context.Background(), one) // fails only if it is gone
+	}
+}
+
+// ownerOf names the Pod that has an address.
+func (h *Hub) ownerOf(a netip.Addr) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e, ok := h.known[h.pool.owner[a]]; ok {
+		return "pod " + e.Namespace + "/" + e.Name
+	}
+	return ""
+}
+
+// dialClient connects to a Pod as a client of the host. The kernel brings answers back: the egress rules of the hub look for a
+// socket between these addresses first. Should another connection from that address and port still be remembered, another port
+// has to do.
+func (h *Hub) dialClient(ctx context.Context, network string, client, to netip.AddrPort) (net.Conn, error) {
+	if !h.showable(client.Addr()) {
+		return h.dial(ctx, network, netip.AddrPort{}, to)
+	}
+	conn, err := h.dial(ctx, network, client, to)
+	if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) {
+		conn, err = h.dial(ctx, network, netip.AddrPortFrom(client.Addr(), 0), to)
+	}
+	return conn, err
+}
+
+// showable tells whether a client's address means the same to a Pod: loopback and link-local ones do not, and in their place it sees
+// the gateway.
+func (h *Hub) showable(client netip.Addr) bool {
+	return client.IsGlobalUnicast() && client.Zone() == "" && !h.v4.Contains(client) && !h.v6.Contains(client)
+}
