@@ -21,7 +21,7 @@ func holderOf(network string, at netip.AddrPort) string {
 	if at.Addr().Is6() {
 		name += "6"
 	}
-	table, err := os.ReadFile("/proc/net/" + name)
+	table, err := os.ReadFile("/proc/thread-self/net/" + name) // of this thread: /proc/net shows the first thread's namespace
 	if err != nil {
 		return ""
 	}
