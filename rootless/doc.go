@@ -50,6 +50,10 @@
 //   - The kernel against its own faults. Whoever runs images that he fears should give them RuntimeDefault, a user, no_new_privs and no capabilities.
 //   - The user against himself: host paths, the host's namespaces and devices that a manifest asks for are given. A container with a host path
 //     that it may write to is the user.
+//   - What hostPID and hostIPC open. Container root has the user's id, and so may send signals to all processes of the user, the node among them,
+//     and see their command lines; a container user may so with the processes of other Pods that have its number. Neither reads their memory, files or
+//     environment, nor traces them: that takes capabilities in their user namespaces. Shared memory and queues of the host are open by their modes.
+//     A program that peapod starts and has not noted when it dies is found by its pid namespace: one in the host's is left.
 //   - Shared amounts. The disk under upper directories and logs belongs to all, as do the user's processes (ulimit -u),
 //     pending signals, inotify watches, pages in pipes and kernel keys, and the machine's processors and memory where no cgroup was delegated. A
 //     container that uses them up stops others of the same user; /dev/shm, /dev, the node's memory and FIFOs have bounds of their own.

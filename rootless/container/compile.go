@@ -32,18 +32,16 @@ const (
 )
 
 // Compile turns the specification of a container into the Plan that starts it. The process it makes is a child of the
-// caller, in the namespaces of the Pod's pause and in new mount, pid and cgroup namespaces.
+// caller: of the namespaces that the specification lists, those with a path are the pause's, the others are new.
 func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 	b := &builder{Plan: plan.New(), options: o}
-	b.hide()
-	joined, made := uint64(unix.CLONE_NEWUSER|unix.CLONE_NEWNET|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS), uintptr(unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP)
-	if sharesProcesses(spec) {
-		joined |= unix.CLONE_NEWPID
-	} else {
-		made |= unix.CLONE_NEWPID
+	n, err := namespacesOf(spec.Linux.Namespaces)
+	if err != nil {
+		return nil, err
 	}
-	b.Call("join the Pod's namespaces", unix.SYS_SETNS, b.Inherit(sandboxFD), plan.NamespaceFlags(joined))
-	b.Fork("make the container's namespaces", made)
+	b.hide()
+	b.Call("join the Pod's namespaces", unix.SYS_SETNS, b.Inherit(sandboxFD), plan.NamespaceFlags(n.listed&^n.made))
+	b.Fork("make the container's namespaces", uintptr(n.made))
 	b.Call("", unix.SYS_SETSID)
 	if spec.Process.Terminal {
 		b.takeTerminal()
@@ -87,26 +85,25 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 	return b.Plan, nil
 }
 
-// sharesProcesses tells whether the container joins the process namespace of the pause.
-func sharesProcesses(spec *specs.Spec) bool {
-	return slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace && n.Path != "" })
+// ownsProcesses tells whether the container has a process namespace of its own, which ends with its first process.
+func ownsProcesses(spec *specs.Spec) bool {
+	return slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace && n.Path == "" })
 }
 
-// CompileExec returns the Plan that runs a process beside the first one of a running container. With terminal, stdin
-// becomes the controlling terminal.
-func CompileExec(p *specs.Process, o Options) (*plan.Plan, error) {
+// CompileExec returns the Plan that runs a process beside the first one of a running container, of whose namespaces it joins the given
+// ones. With terminal, stdin becomes the controlling terminal.
+func CompileExec(p *specs.Process, namespaces uint64, o Options) (*plan.Plan, error) {
 	b := &builder{Plan: plan.New(), options: o}
 	b.hide()
 	join := func(namespaces uint64) {
 		b.Call("join the container's namespaces", unix.SYS_SETNS, b.Inherit(targetFD), plan.NamespaceFlags(namespaces))
 	}
-	const others = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 	if o.Single {
 		// The container may have a user namespace of its own, which has no power over the others: they are joined first.
-		join(others)
+		join(namespaces &^ unix.CLONE_NEWUSER)
 		join(unix.CLONE_NEWUSER)
 	} else {
-		join(unix.CLONE_NEWUSER | others)
+		join(namespaces)
 	}
 	b.Fork("enter the container's pid namespace", 0)
 	b.Call("", unix.SYS_SETSID)

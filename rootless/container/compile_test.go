@@ -58,9 +58,11 @@ func TestCompileGolden(t *testing.T) {
 	restricted.Container.WorkingDir = "/var/lib/work"
 	single, renamed := nginx(), restricted
 	single.Single, renamed.Single = true, true
-	terminal := nginx()
+	terminal, host := nginx(), nginx()
 	terminal.Container.TTY = true
-	for name, c := range map[string]Config{"terminal.plan": terminal, "nginx.plan": nginx(), "restricted.plan": restricted, "single.plan": single, "renamed.plan": renamed} {
+	host.Pod = &corev1.Pod{Spec: corev1.PodSpec{HostPID: true, HostIPC: true}}
+	host.Files.Shm, host.Files.Mqueue = "/dev/shm", "/dev/mqueue"
+	for name, c := range map[string]Config{"terminal.plan": terminal, "nginx.plan": nginx(), "restricted.plan": restricted, "single.plan": single, "renamed.plan": renamed, "host.plan": host} {
 		t.Run(name, func(t *testing.T) {
 			spec, err := Spec(c)
 			if err != nil {
@@ -84,7 +86,11 @@ func TestCompileExecGolden(t *testing.T) {
 	process := *spec.Process
 	process.Args, process.Terminal = []string{"sh"}, true
 	for name, single := range map[string]bool{"exec.plan": false, "exec-single.plan": true} {
-		p, err := CompileExec(&process, Options{Seccomp: make([]byte, 16), LastCapability: 40, Single: single})
+		n, err := namespacesOf(spec.Linux.Namespaces)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := CompileExec(&process, n.listed, Options{Seccomp: make([]byte, 16), LastCapability: 40, Single: single})
 		if err != nil {
 			t.Fatal(err)
 		}

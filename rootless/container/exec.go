@@ -44,8 +44,8 @@ func (r *Runtime) commonOf(c *Container) (*common, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.common = &common{spec.Process, rules}
-	return c.common, nil
+	c.common, err = commonFor(spec, rules)
+	return c.common, err
 }
 
 // Exec starts a command in a running container, with the identity, environment and privileges of its first process. The command is a
@@ -68,7 +68,7 @@ func (r *Runtime) Exec(c *Container, cmd Command) (pid int, err error) {
 	if cmd.Terminal {
 		process.Env = append([]string{"TERM=xterm"}, process.Env...)
 	}
-	p, err := CompileExec(&process, Options{Seccomp: like.filter, LastCapability: r.lastCap, Single: r.single})
+	p, err := CompileExec(&process, like.namespaces, Options{Seccomp: like.filter, LastCapability: r.lastCap, Single: r.single})
 	if err != nil {
 		return 0, err
 	}

@@ -39,6 +39,10 @@ func (b *builder) mount(m specs.Mount) error {
 		if attr != 0 {
 			b.setAttributes(what, source, attr)
 		}
+		if m.Destination == "/proc" { // the host's: what is done to ours is done to it
+			b.attach(what, source, m.Destination)
+			return nil
+		}
 		b.moveOnto(what, source, b.bindTarget(what, m))
 		return nil
 	}

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where a Pod's containers share the pause's process namespace, the end of a container's first process ends nothing else: the
-// kernel kills the rest of a pid namespace only with its own first process, which is the pause. A container's processes are then known
+// Where a Pod's containers share the pause's process namespace, or are in the host's, the end of a container's first process ends nothing
+// else: the kernel kills the rest of a pid namespace only with its own first process. A container's processes are then known
 // by their root, an overlay that each container has of its own, and whose device number nobody gets while it is held open. A
 // process that has changed its root into another file system is not found; it ends with the Pod.
 
-// hold keeps a container's root until KillRemains, if it shares the Pod's process namespace.
+// hold keeps a container's root until KillRemains, if it has no process namespace of its own.
 func (c *Container) hold(root int, spec *specs.Spec) error {
-	if !sharesProcesses(spec) {
+	if ownsProcesses(spec) {
 		return nil
 	}
 	fd, err := unix.FcntlInt(uintptr(root), unix.F_DUPFD_CLOEXEC, 3)
@@ -31,7 +31,7 @@ func (c *Container) hold(root int, spec *specs.Spec) error {
 // Adopt prepares a running container that another node has started for KillRemains.
 func (r *Runtime) Adopt(c *Container) error {
 	_, spec, err := r.Load(c.ID)
-	if err != nil || !sharesProcesses(spec) {
+	if err != nil || ownsProcesses(spec) {
 		return err
 	}
 	path := fmt.Sprintf("/proc/%d/root", c.Process.Pid)
@@ -46,7 +46,7 @@ func (r *Runtime) Adopt(c *Container) error {
 	return c.hold(root, spec)
 }
 
-// KillRemains kills what is left of a container whose first process has ended. Where that shared no process namespace there is nothing.
+// KillRemains kills what is left of a container whose first process has ended. Where that had a process namespace of its own there is nothing.
 func (r *Runtime) KillRemains(c *Container) error {
 	if c.root == nil {
 		return nil

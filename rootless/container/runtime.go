@@ -61,8 +61,14 @@ type Container struct {
 
 // common is the little of a specification that executing commands needs.
 type common struct {
-	process *specs.Process
-	filter  []byte // compiled seccomp profile
+	process    *specs.Process
+	namespaces uint64 // that it is in and the node is not
+	filter     []byte // compiled seccomp profile
+}
+
+func commonFor(spec *specs.Spec, filter []byte) (*common, error) {
+	n, err := namespacesOf(spec.Linux.Namespaces)
+	return &common{spec.Process, n.listed, filter}, err
 }
 
 // Owner says whose container it is. It is kept with it so that a node that finds a container can tell.
@@ -157,8 +163,11 @@ func (r *Runtime) start(id string, spec *specs.Spec, s Sources, in inside) (*Con
 	if err != nil {
 		return nil, startError(err, spec.Process.Args[0])
 	}
-	c := &Container{ID: id, Owner: s.Owner, CreatedAt: created, common: &common{spec.Process, rules}}
-	if err := c.hold(int(s.Root.File.Fd()), spec); err != nil {
+	c := &Container{ID: id, Owner: s.Owner, CreatedAt: created}
+	if c.common, err = commonFor(spec, rules); err == nil {
+		err = c.hold(int(s.Root.File.Fd()), spec)
+	}
+	if err != nil {
 		syscall.Kill(pid, syscall.SIGKILL)
 		return nil, err
 	}

@@ -3,12 +3,16 @@ package container
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/opencontainers/runtime-tools/generate"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/peapod/peapod/rootless/sandbox"
 )
 
 // Config is everything that the specification of one container depends on.
@@ -35,6 +39,7 @@ type Config struct {
 type Files struct {
 	Hosts, Hostname, ResolvConf string // files at /etc
 	Shm                         string // the folder at /dev/shm
+	Mqueue                      string // the folder at /dev/mqueue in the host's ipc namespace; may be missing. In the Pod's own it is a new mount
 }
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -130,11 +135,24 @@ func namespaces(g *generate.Generator, c Config) {
 	if share := c.Pod.Spec.ShareProcessNamespace; share != nil && *share {
 		g.Config.Linux.Namespaces[5] = joined(specs.PIDNamespace, "pid")
 	}
+	host := sandbox.HostNamespaces(&c.Pod.Spec)
+	g.Config.Linux.Namespaces = slices.DeleteFunc(g.Config.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return NamespaceFlag[n.Type]&host != 0 })
 }
 
 // mounts are what the kubelet's runtimes give every container, in the order in which they are mounted.
 func mounts(g *generate.Generator, c Config) {
 	g.RemoveMount("/dev/shm")
+	host := sandbox.HostNamespaces(&c.Pod.Spec)
+	if host&unix.CLONE_NEWPID != 0 {
+		// A procfs that shows the host's processes can be mounted by the host's root only (pid_namespaces(7)). This one comes with all that is
+		// mounted in it: what hides something of it there hides it here.
+		i := slices.IndexFunc(g.Config.Mounts, func(m specs.Mount) bool { return m.Type == "proc" })
+		m := &g.Config.Mounts[i]
+		m.Type, m.Source, m.Options = "bind", "/proc", append([]string{"rbind"}, m.Options...)
+	}
+	if host&unix.CLONE_NEWIPC != 0 {
+		g.RemoveMount("/dev/mqueue")
+	}
 	if c.Cgroup {
 		g.AddMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup2", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})
 	}
@@ -144,6 +162,7 @@ func mounts(g *generate.Generator, c Config) {
 		}
 	}
 	bind("/dev/shm", c.Files.Shm, "nosuid", "noexec", "nodev")
+	bind("/dev/mqueue", c.Files.Mqueue, "nosuid", "noexec", "nodev")
 	bind("/etc/hosts", c.Files.Hosts)
 	bind("/etc/hostname", c.Files.Hostname)
 	bind("/etc/resolv.conf", c.Files.ResolvConf)

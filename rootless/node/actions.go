@@ -43,7 +43,7 @@ func (p *pod) makeSandbox(object *corev1.Pod) (addrs netstack.Addrs, err error) 
 	n := p.node
 	s, err := sandbox.Start(n.paths, newID(), sandbox.Config{
 		UID: p.uid, Hostname: kube.Hostname(object), Maps: n.maps, Sysctls: sysctls(object),
-		ShareProcesses: object.Spec.ShareProcessNamespace != nil && *object.Spec.ShareProcessNamespace,
+		ShareProcesses: object.Spec.ShareProcessNamespace != nil && *object.Spec.ShareProcessNamespace, Host: sandbox.HostNamespaces(&object.Spec),
 	})
 	if err != nil {
 		return addrs, err

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/state"
 )
@@ -19,6 +20,20 @@ type podNetwork struct {
 	Resolvers []netip.Addr // the gateway's addresses, where the node answers DNS
 	Search    []string     // domains of Pod names
 	Host      string       // the host's /etc/resolv.conf
+}
+
+// podFilesFor are the places of what a Pod's containers share.
+func podFilesFor(paths state.Paths, pod *corev1.Pod) container.Files {
+	f := container.Files{
+		Hosts: paths.PodHosts(pod.UID), Hostname: paths.PodHostname(pod.UID), ResolvConf: paths.PodResolvConf(pod.UID), Shm: paths.PodShm(pod.UID),
+	}
+	if pod.Spec.HostIPC {
+		f.Shm = "/dev/shm"
+		if info, err := os.Stat("/dev/mqueue"); err == nil && info.IsDir() {
+			f.Mqueue = "/dev/mqueue"
+		}
+	}
+	return f
 }
 
 // writePodFiles writes what every container of the Pod finds in /etc.

@@ -125,9 +125,7 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
 		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score,
 		RootPath: filepath.Join(paths.ContainerRun(root.ID), "rootfs"),
-		Files: container.Files{
-			Hosts: paths.PodHosts(p.uid), Hostname: paths.PodHostname(p.uid), ResolvConf: paths.PodResolvConf(p.uid), Shm: paths.PodShm(p.uid),
-		},
+		Files:    podFilesFor(paths, object),
 	})
 }
 

@@ -1,7 +1,8 @@
 // Package sandbox makes and ends what the containers of one Pod share: the namespaces, held by a pause process.
 //
 // A Pod's pause is a child of the node in a user namespace of its own, P, nested in U with the same ids, and in new net, ipc and
-// uts namespaces, and if so wished a pid namespace, that belong to P. So the Pods hold no capability over each other, nor over the image store, while the
+// uts namespaces, and if so wished a pid namespace, that belong to P. A Pod may ask for the host's instead (HostNamespaces): of those its
+// pause makes none, and it stays in the node's. So the Pods hold no capability over each other, nor over the image store, while the
 // node, which is root of U, holds all of them over every P.
 //
 //	Start    a Plan: name the host, write the Pod's sysctls, execve(pause); beside it /dev/shm, a tmpfs mounted in M
@@ -12,7 +13,7 @@
 // The addresses are not the sandbox's matter: the node asks the network for them, with NetworkNamespace in hand.
 //
 // A pause shares the node's mount and pid namespaces: nothing of the Pod can see it there. Where the Pod's containers share a
-// process namespace they see it as the first process, so there it has a mount namespace of its own with nothing in it.
+// process namespace, or are in the host's, they see it, so there it has a mount namespace of its own with nothing in it.
 package sandbox
 
 import (
@@ -43,6 +44,8 @@ type Config struct {
 
 	// ShareProcesses gives the Pod a process namespace, whose first process the pause is.
 	ShareProcesses bool
+	// Host are namespaces that are not made: see HostNamespaces.
+	Host uint64
 }
 
 // Sandbox is a running pause. It is stored as JSON in the Pod's runtime directory.
@@ -74,8 +77,10 @@ func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
 			_ = errors.Join(unmount(paths.PodShm(c.UID)), unmount(paths.PodEtc(c.UID)))
 		}
 	}()
-	if err := mountTmpfs(paths.PodShm(c.UID), shmOptions); err != nil {
-		return nil, err
+	if c.Host&unix.CLONE_NEWIPC == 0 {
+		if err := mountTmpfs(paths.PodShm(c.UID), shmOptions); err != nil {
+			return nil, err
+		}
 	}
 	if err := mountTmpfs(paths.PodEtc(c.UID), etcOptions); err != nil {
 		return nil, err
@@ -116,8 +121,10 @@ func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
 func compile(c Config, staging string) *plan.Plan {
 	p := plan.New()
 	p.Call("", unix.SYS_SETSID)
-	unshare(p, c.Maps)
-	p.Call("set the hostname", unix.SYS_SETHOSTNAME, c.Hostname, len(c.Hostname))
+	unshare(p, c.Maps, unix.CLONE_NEWUSER|(unix.CLONE_NEWNET|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS)&^c.Host)
+	if c.Host&unix.CLONE_NEWUTS == 0 {
+		p.Call("set the hostname", unix.SYS_SETHOSTNAME, c.Hostname, len(c.Hostname))
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Sysctls)) {
 		value := c.Sysctls[name]
 		what := fmt.Sprintf("set sysctl %s to %s", name, value)
@@ -126,8 +133,12 @@ func compile(c Config, staging string) *plan.Plan {
 		p.Call(what, unix.SYS_WRITE, fd, value, len(value))
 		p.Call("", unix.SYS_CLOSE, fd)
 	}
-	if c.ShareProcesses {
+	switch {
+	case c.ShareProcesses:
 		p.Fork("make the Pod's process namespace", unix.CLONE_NEWPID|unix.CLONE_NEWNS)
+		emptyRoot(p, staging)
+	case c.Host&unix.CLONE_NEWPID != 0:
+		p.Call("make a mount namespace for the pause", unix.SYS_UNSHARE, plan.NamespaceFlags(unix.CLONE_NEWNS))
 		emptyRoot(p, staging)
 	}
 	p.ExecPause()
@@ -154,7 +165,7 @@ func emptyRoot(p *plan.Plan, staging string) {
 // unshare appends what makes the namespaces. Ids can be mapped only by a process that is left outside, so there is a second one for
 // that moment. os/exec would map them too, but for a new user namespace it copies the node's whole address space instead of
 // sharing it until the execve, which costs several milliseconds, half of them in the node after its own pages were write-protected.
-func unshare(p *plan.Plan, maps userns.Maps) {
+func unshare(p *plan.Plan, maps userns.Maps, namespaces uint64) {
 	const what = "make the Pod's namespaces"
 	self := p.Call(what, unix.SYS_OPENAT, plan.Flags{Value: atCwd, Name: "AT_FDCWD"}, "/proc/self",
 		plan.Flags{Value: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Name: "O_PATH|O_DIRECTORY|O_CLOEXEC"}, 0)
@@ -180,8 +191,7 @@ func unshare(p *plan.Plan, maps userns.Maps) {
 	})
 	// Should the next call fail, this process ends, and the other one with it: it must have said that it wants to.
 	p.Call("", unix.SYS_READ, ready, event, 8)
-	p.Call(what, unix.SYS_UNSHARE, plan.Flags{Value: unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-		Name: "CLONE_NEWUSER|CLONE_NEWNET|CLONE_NEWIPC|CLONE_NEWUTS"})
+	p.Call(what, unix.SYS_UNSHARE, plan.NamespaceFlags(namespaces))
 	p.Call(what, unix.SYS_WRITE, unshared, one, len(one))
 	status := p.Room("status", 8)
 	p.Call(what, unix.SYS_WAIT4, mapper, status, 0, nil)

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/peapod/peapod/rootless/userns"
 )
 
@@ -14,11 +16,14 @@ var update = flag.Bool("update", false, "rewrite the golden file")
 
 func TestPausePlanGolden(t *testing.T) {
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 1000, Size: 1}, {ContainerID: 1, HostID: 100000, Size: 65536}}
-	for name, share := range map[string]bool{"pause.plan": false, "pause-shared.plan": true} {
-		got := compile(Config{
-			Hostname: "demo", Maps: userns.Maps{UIDs: ids, GIDs: ids}, ShareProcesses: share,
-			Sysctls: map[string]string{"net.ipv4.ip_unprivileged_port_start": "0", "kernel.shmmax": "1"},
-		}, "/run/staging").String()
+	all := HostNamespaces(&corev1.PodSpec{HostPID: true, HostIPC: true})
+	for name, c := range map[string]Config{"pause.plan": {}, "pause-shared.plan": {ShareProcesses: true}, "pause-host.plan": {Host: all}} {
+		c.Hostname, c.Maps = "demo", userns.Maps{UIDs: ids, GIDs: ids}
+		c.Sysctls = map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"}
+		if c.Host == 0 {
+			c.Sysctls["kernel.shmmax"] = "1"
+		}
+		got := compile(c, "/run/staging").String()
 		path := filepath.Join("testdata", name)
 		if *update {
 			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
