@@ -21,8 +21,8 @@ func newApply(a *app) *cobra.Command {
 	var o applyOptions
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE…",
-		Short: "Create Pods and Secrets from manifests, or change them to what the manifests say",
-		Long: `Create the Pods and Secrets that manifests (YAML or JSON) describe, or change those that exist to what the manifests say.
+		Short: "Create objects from manifests, or change them to what the manifests say",
+		Long: `Create the objects that manifests (YAML or JSON) describe, or change those that exist to what the manifests say.
 
 All documents of all files are checked before anything is sent: a mistake anywhere changes nothing.
 A field that is valid but has no effect on one machine is named in a warning.`,

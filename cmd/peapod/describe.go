@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/peapod/peapod/rootless/api/client"
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 func newDescribe(a *app) *cobra.Command {
@@ -18,7 +19,7 @@ func newDescribe(a *app) *cobra.Command {
 	var allNamespaces bool
 	cmd := &cobra.Command{
 		Use:   "describe (TYPE [NAME…] | TYPE/NAME…)",
-		Short: "Tell all about Pods, with what happened to them, or about Secrets",
+		Short: "Tell all about Pods, with what happened to them, or about other objects",
 		Long: `Print a Pod's fields, the state of its containers and its events, for people to read.
 Of a Secret's data it tells the names and sizes only.`,
 		Example: `  # Why does it not start?
@@ -74,8 +75,7 @@ type description func(io.Writer) error
 // descriptions are those of the object or the objects that a target means.
 func (a *app) descriptions(ctx context.Context, c *client.Client, t target, o *getOptions) (all []description, err error) {
 	r := a.request(t, o, false)
-	switch t.kind.resource {
-	case "pods":
+	if t.kind == pods {
 		pods, err := read[corev1.Pod](ctx, c, r)
 		if err != nil {
 			return nil, err
@@ -88,14 +88,29 @@ func (a *app) descriptions(ctx context.Context, c *client.Client, t target, o *g
 			all = append(all, func(w io.Writer) error { return describePod(w, &pods[i], events, time.Now()) })
 		}
 		return all, nil
-	case "secrets":
-		secrets, err := read[corev1.Secret](ctx, c, r)
-		for i := range secrets {
-			all = append(all, func(w io.Writer) error { return describeSecret(w, &secrets[i]) })
+	}
+	describe, ok := describers[t.kind.resource]
+	if !ok {
+		return nil, fmt.Errorf("%s cannot be described", t.kind.resource)
+	}
+	return describe(ctx, c, r)
+}
+
+// describers know what to say of the kinds but Pod.
+var describers = map[string]func(context.Context, *client.Client, client.Request) ([]description, error){
+	kube.Secrets.Resource:    describer(describeSecret),
+	kube.ConfigMaps.Resource: describer(describeConfigMap),
+	kube.Claims.Resource:     describer(describeClaim),
+}
+
+func describer[T any](describe func(io.Writer, *T) error) func(context.Context, *client.Client, client.Request) ([]description, error) {
+	return func(ctx context.Context, c *client.Client, r client.Request) (all []description, err error) {
+		objects, err := read[T](ctx, c, r)
+		for i := range objects {
+			all = append(all, func(w io.Writer) error { return describe(w, &objects[i]) })
 		}
 		return all, err
 	}
-	return nil, fmt.Errorf("describe knows only pods and secrets, not %s", t.kind.resource)
 }
 
 // read returns the object or the objects that r means.

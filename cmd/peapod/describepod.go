@@ -21,6 +21,18 @@ type page struct {
 	now time.Time
 }
 
+func newPage(w io.Writer) *page {
+	return &page{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0), now: time.Now()}
+}
+
+// head is what most descriptions begin with.
+func (p *page) head(o metav1.Object) {
+	p.line(0, "Name:\t%s", o.GetName())
+	p.line(0, "Namespace:\t%s", o.GetNamespace())
+	p.pairs("Labels", o.GetLabels(), "=")
+	p.annotations(o.GetAnnotations())
+}
+
 func (p *page) line(level int, format string, args ...any) {
 	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\x1b", "^[")
 	fmt.Fprintf(p.w, "%s%s\n", strings.Repeat("  ", level), text) // an error stays in the writer until Flush

@@ -11,21 +11,26 @@ import (
 	"github.com/peapod/peapod/rootless/kube"
 )
 
-// kind is a kind of object that get and its siblings know. The list is the node's /api/v1, which a command does not ask for.
+// kind is a kind of object that get and its siblings know. The list is what the node's discovery tells, which a command does not ask for.
 type kind struct {
 	resource   string // as in a path: pods
 	singular   string
-	title      string // as in a manifest: Pod
 	short      string // empty: there is none
 	namespaced bool
 	applied    bool // users apply, describe and delete it
 }
 
 var kinds = []kind{
-	{"pods", "pod", "Pod", "po", true, true},
-	{"secrets", "secret", "Secret", "", true, true},
-	{"events", "event", "Event", "ev", true, false},
-	{"namespaces", "namespace", "Namespace", "ns", false, false},
+	applied(kube.Pods, "po"),
+	applied(kube.Secrets, ""),
+	applied(kube.ConfigMaps, "cm"),
+	applied(kube.Claims, "pvc"),
+	{"events", "event", "ev", true, false},
+	{"namespaces", "namespace", "ns", false, false},
+}
+
+func applied(k *kube.Kind, short string) kind {
+	return kind{k.Resource, strings.ToLower(k.Name), short, !k.Cluster, true}
 }
 
 var pods = kinds[0]

@@ -61,13 +61,15 @@ func (s *objects) kind() *kube.Kind { return s.resource.kind }
 
 func (s *objects) routes() map[string]methods {
 	all := methods{http.MethodGet: s.listOrWatch, http.MethodPost: s.create}
-	name := s.kind().Resource
+	one := methods{http.MethodGet: s.get, http.MethodPatch: s.patch, http.MethodDelete: s.delete}
+	path, name := s.resource.path(), s.kind().Resource
+	if s.kind().Cluster {
+		return map[string]methods{path + "/" + name: all, path + "/" + name + "/{name}": one}
+	}
 	return map[string]methods{
-		"/api/v1/" + name:                        all,
-		"/api/v1/namespaces/{namespace}/" + name: all,
-		"/api/v1/namespaces/{namespace}/" + name + "/{name}": {
-			http.MethodGet: s.get, http.MethodPatch: s.patch, http.MethodDelete: s.delete,
-		},
+		path + "/" + name:                                    all,
+		path + "/namespaces/{namespace}/" + name:             all,
+		path + "/namespaces/{namespace}/" + name + "/{name}": one,
 	}
 }
 
@@ -102,7 +104,7 @@ func (s *objects) listOrWatch(w http.ResponseWriter, r *http.Request) error {
 	if want == asTable {
 		return s.sendTable(w, r, s.resource.table(kept, s.now()), meta)
 	}
-	kind := metav1.TypeMeta{Kind: s.kind().Name + "List", APIVersion: "v1"}
+	kind := metav1.TypeMeta{Kind: s.kind().Name + "List", APIVersion: s.kind().GroupVersion().String()}
 	return s.sendJSON(w, r, http.StatusOK, wireList{kind, meta, kept})
 }
 

@@ -20,7 +20,7 @@ type resource struct {
 	categories []string
 	columns    []metav1.TableColumnDefinition
 	cells      func(o kube.Object, now time.Time) []any // one for each column
-	fields     func(o kube.Object) fields.Set           // by which one may select, apart from name and namespace
+	fields     func(o kube.Object) fields.Set           // by which one may select, apart from name and namespace; nil: none
 }
 
 var resources = []*resource{
@@ -39,6 +39,19 @@ var resources = []*resource{
 		cells:   func(o kube.Object, now time.Time) []any { return secretCells(o.(*corev1.Secret), now) },
 		fields:  func(o kube.Object) fields.Set { return fields.Set{"type": string(o.(*corev1.Secret).Type)} },
 	},
+	{
+		kind: kube.ConfigMaps, shortNames: []string{"cm"},
+		columns: []metav1.TableColumnDefinition{column("Name"), column("Data"), column("Age")},
+		cells:   func(o kube.Object, now time.Time) []any { return configMapCells(o.(*corev1.ConfigMap), now) },
+	},
+	{
+		kind: kube.Claims, shortNames: []string{"pvc"},
+		columns: []metav1.TableColumnDefinition{
+			column("Name"), column("Status"), column("Volume"), column("Capacity"), column("Access Modes"), column("StorageClass"),
+			column("VolumeAttributesClass"), column("Age"), wideColumn("VolumeMode"),
+		},
+		cells: func(o kube.Object, now time.Time) []any { return claimCells(o.(*corev1.PersistentVolumeClaim), now) },
+	},
 }
 
 // table lays out objects, as they are in a list or one by one in a watch.
@@ -52,7 +65,10 @@ func (r *resource) table(objects []kube.Object, now time.Time) *metav1.Table {
 
 // fieldsOf are all fields of an object by which one may select.
 func (r *resource) fieldsOf(o kube.Object) fields.Set {
-	set := r.fields(o)
+	set := fields.Set{}
+	if r.fields != nil {
+		set = r.fields(o)
+	}
 	set["metadata.name"], set["metadata.namespace"] = o.GetName(), o.GetNamespace()
 	return set
 }
@@ -63,7 +79,15 @@ func (r *resource) matches(s selection, o kube.Object) bool {
 
 // setType names the kind, which stored objects need not.
 func (r *resource) setType(o kube.Object) {
-	o.GetObjectKind().SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(r.kind.Name))
+	o.GetObjectKind().SetGroupVersionKind(r.kind.GroupVersion().WithKind(r.kind.Name))
+}
+
+// path is where the objects are: /api/v1 or /apis/apps/v1.
+func (r *resource) path() string {
+	if r.kind.Group == "" {
+		return "/api/" + r.kind.Version
+	}
+	return "/apis/" + r.kind.Group + "/" + r.kind.Version
 }
 
 func podCells(pod *corev1.Pod, now time.Time) []any {

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	kjson "sigs.k8s.io/json"
 )
 
@@ -117,16 +116,16 @@ func (d *decoder) decode(v *value, path string) {
 		return
 	}
 	kind, version := d.text(v, path, "kind"), d.text(v, path, "apiVersion")
-	known, isList := named(kind)
+	known, isList := named(version, kind)
 	switch {
 	case kind == "" || version == "":
-	case version == "v1" && (kind == "List" || isList):
+	case version == "v1" && kind == "List" || isList:
 		d.decodeList(v, path)
-	case version == "v1" && known != nil:
+	case known != nil:
 		d.decodeObject(v, path, known)
 	default:
 		d.fail(&Error{Line: v.lineOf("kind"), Path: join(path, "kind"),
-			Message: fmt.Sprintf("kind %q in version %q is not supported: this version of peapod takes %s (v1) and Lists of them", kind, version, plurals())})
+			Message: fmt.Sprintf("kind %q in version %q is not supported: this version of peapod takes %s and Lists of them", kind, version, plurals())})
 	}
 }
 
@@ -183,7 +182,7 @@ func (k *Kind) Decode(data []byte) (Object, error) {
 	o := k.New()
 	strict, err := kjson.UnmarshalStrict(data, o)
 	if err != nil {
-		return nil, fmt.Errorf("%[1]s in version \"v1\" cannot be handled as a %[1]s: %[2]w", k.Name, err)
+		return nil, fmt.Errorf("%[1]s in version %[2]q cannot be handled as a %[1]s: %[3]w", k.Name, k.Version, err)
 	}
 	if len(strict) > 0 {
 		words := make([]string, len(strict))
@@ -194,10 +193,10 @@ func (k *Kind) Decode(data []byte) (Object, error) {
 	}
 	version, name := o.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
 	if name == "" && version == "" {
-		name, version = k.Name, "v1"
-		o.GetObjectKind().SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(k.Name))
+		name, version = k.Name, k.GroupVersion().String()
+		o.GetObjectKind().SetGroupVersionKind(k.GroupVersion().WithKind(k.Name))
 	}
-	if name != k.Name || version != "v1" {
+	if name != k.Name || version != k.GroupVersion().String() {
 		return nil, fmt.Errorf("no kind %q is registered for version %q", name, version)
 	}
 	return o, nil

@@ -194,11 +194,14 @@ type finding struct {
 }
 
 // findings walks an object's metadata and spec and returns the fields that are set and not simply honoured, in the order of the
-// API's types. A Pod is the only kind with a spec.
+// API's types. What is not a Pod has its rows in kindTable.
 func findings(o Object, features Features) []finding {
-	w := &walker{features: features}
+	w := &walker{features: features, table: table}
 	v := reflect.ValueOf(o).Elem()
 	w.fields(v.FieldByName("ObjectMeta"), "metadata", field.NewPath("metadata"))
+	if _, isPod := o.(*corev1.Pod); !isPod {
+		w.table, w.shallow = kindTable[v.Type().Name()], true
+	}
 	if spec := v.FieldByName("Spec"); spec.IsValid() {
 		w.fields(spec, "spec", field.NewPath("spec"))
 	}
@@ -207,6 +210,8 @@ func findings(o Object, features Features) []finding {
 
 type walker struct {
 	features Features
+	table    map[string]rule
+	shallow  bool // do not look into fields
 	found    []finding
 }
 
@@ -225,13 +230,14 @@ func (w *walker) field(v reflect.Value, key string, path *field.Path) {
 	for v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
-	switch rule := table[key]; {
+	switch rule := w.table[key]; {
 	case rule.class == whole:
 	case rule.with != nil && rule.with(w.features):
 	case rule.class != honoured:
 		if rule.same == nil || !rule.same(v) {
 			w.found = append(w.found, finding{path, rule})
 		}
+	case w.shallow:
 	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {
 			w.fields(v.Index(i), key, path.Index(i))

@@ -28,7 +28,7 @@ func defaultSecret(s *corev1.Secret) {
 const redacted = "<secret contents redacted>"
 
 // validateSecret follows kubernetes/pkg/apis/core/validation, ValidateSecret. No error has a value of the data in it.
-func validateSecret(s *corev1.Secret) field.ErrorList {
+func validateSecret(s *corev1.Secret, _ Features) field.ErrorList {
 	errs := validateMetadata(&s.ObjectMeta)
 	data := field.NewPath("data")
 	size := 0
@@ -86,33 +86,34 @@ func validateSecretType(s *corev1.Secret, data *field.Path) field.ErrorList {
 	return errs
 }
 
-func equalSecrets(applied, stored *corev1.Secret) bool {
-	return sameLabels(applied, stored) && applied.Type == stored.Type && sameContent(applied, stored) &&
-		isImmutable(applied) == isImmutable(stored)
-}
-
-func sameContent(a, b *corev1.Secret) bool { return equality.Semantic.DeepEqual(a.Data, b.Data) }
-
-func isImmutable(s *corev1.Secret) bool { return s.Immutable != nil && *s.Immutable }
-
 // validateSecretUpdate follows ValidateSecretUpdate: the type never changes, nor does anything of an immutable Secret but its
 // metadata.
 func validateSecretUpdate(applied, stored *corev1.Secret) field.ErrorList {
-	const set = "field is immutable when `immutable` is set"
 	errs := validateMetadataUpdate(&applied.ObjectMeta, &stored.ObjectMeta)
 	errs = append(errs, apivalidation.ValidateImmutableField(applied.Type, stored.Type, field.NewPath("type"))...)
-	if isImmutable(stored) {
-		if !isImmutable(applied) {
-			errs = append(errs, field.Forbidden(field.NewPath("immutable"), set))
-		}
-		if !sameContent(applied, stored) {
-			errs = append(errs, field.Forbidden(field.NewPath("data"), set))
+	return append(errs, validateImmutable(applied.Immutable, stored.Immutable, content{"data", applied.Data, stored.Data})...)
+}
+
+// content is a part of an object that may be immutable.
+type content struct {
+	field           string
+	applied, stored any
+}
+
+// validateImmutable wants that nothing changes in what was once made immutable.
+func validateImmutable(applied, stored *bool, contents ...content) field.ErrorList {
+	const set = "field is immutable when `immutable` is set"
+	if stored == nil || !*stored {
+		return nil
+	}
+	var errs field.ErrorList
+	if applied == nil || !*applied {
+		errs = append(errs, field.Forbidden(field.NewPath("immutable"), set))
+	}
+	for _, c := range contents {
+		if !equality.Semantic.DeepEqual(c.applied, c.stored) {
+			errs = append(errs, field.Forbidden(field.NewPath(c.field), set))
 		}
 	}
 	return errs
-}
-
-func adoptSecret(stored, applied *corev1.Secret) {
-	adoptLabels(stored, applied)
-	stored.Data, stored.Immutable, stored.Type = applied.Data, applied.Immutable, applied.Type
 }

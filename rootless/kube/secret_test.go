@@ -54,14 +54,14 @@ func TestSecretUpdate(t *testing.T) {
 		equal     bool
 		want      string
 	}{
-		"nothing":               {change: func(*corev1.Secret) {}, equal: true},
-		"kubectl's annotation":  {change: func(s *corev1.Secret) { s.Annotations = map[string]string{lastApplied: "x"} }, equal: true},
-		"false is not given":    {immutable: &no, change: func(s *corev1.Secret) { s.Immutable = nil }, equal: true},
-		"data":                  {change: func(s *corev1.Secret) { s.StringData["a"] = "x" }},
-		"a key less":            {change: func(s *corev1.Secret) { delete(s.Data, "b") }},
-		"becomes immutable":     {change: func(s *corev1.Secret) { s.Immutable = &yes }},
-		"type":                  {change: func(s *corev1.Secret) { s.Type = "x" }, want: "type: Invalid value: \"x\": field is immutable"},
-		"labels of a fixed one": {immutable: &yes, change: func(s *corev1.Secret) { s.Labels = map[string]string{"a": "b"} }},
+		"nothing":                {change: func(*corev1.Secret) {}, equal: true},
+		"kubectl's annotation":   {change: func(s *corev1.Secret) { s.Annotations = map[string]string{lastApplied: "x"} }, equal: true},
+		"false is given no more": {immutable: &no, change: func(s *corev1.Secret) { s.Immutable = nil }},
+		"data":                   {change: func(s *corev1.Secret) { s.StringData["a"] = "x" }},
+		"a key less":             {change: func(s *corev1.Secret) { delete(s.Data, "b") }},
+		"becomes immutable":      {change: func(s *corev1.Secret) { s.Immutable = &yes }},
+		"type":                   {change: func(s *corev1.Secret) { s.Type = "x" }, want: "type: Invalid value: \"x\": field is immutable"},
+		"labels of a fixed one":  {immutable: &yes, change: func(s *corev1.Secret) { s.Labels = map[string]string{"a": "b"} }},
 		"data of a fixed one": {immutable: &yes, change: func(s *corev1.Secret) { s.StringData["a"] = "x" },
 			want: "data: Forbidden: field is immutable when `immutable` is set"},
 		"no longer fixed": {immutable: &yes, change: func(s *corev1.Secret) { s.Immutable = nil },

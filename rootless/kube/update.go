@@ -134,9 +134,13 @@ func allowGraceOfOne(spec, old *corev1.PodSpec) {
 func differences(pod, old *corev1.PodSpec) []string {
 	var lines []string
 	compare("spec", tree(pod), tree(old), func(path string, after, before any) {
-		lines = append(lines, fmt.Sprintf("  %s: %s → %s", path, show(before), show(after)))
+		lines = append(lines, difference(path, after, before))
 	})
 	return lines
+}
+
+func difference(path string, after, before any) string {
+	return fmt.Sprintf("  %s: %s → %s", path, show(before), show(after))
 }
 
 // tree is the JSON of v as maps and slices.

@@ -104,6 +104,9 @@ func (n *Node) create(o kube.Object, dryRun bool) (kube.Object, error) {
 	if pod, ok := o.(*corev1.Pod); ok {
 		return o, n.createPod(pod, dryRun)
 	}
+	if claim, ok := o.(*corev1.PersistentVolumeClaim); ok {
+		bindClaim(claim)
+	}
 	if dryRun {
 		return o, nil
 	}

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"go.etcd.io/bbolt"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -19,28 +21,46 @@ type Object interface {
 	runtime.Object
 }
 
-// The kinds that are kept, by the name of their resource. Another one is a line here and one in resourceOf.
-const (
-	podsResource    = "pods"
-	secretsResource = "secrets"
-)
-
-var kinds = map[string]func() Object{
-	podsResource:    func() Object { return &corev1.Pod{} },
-	secretsResource: func() Object { return &corev1.Secret{} },
+// The kinds that are kept, by the name of their resource.
+var kinds = map[string]kept{
+	podsResource:             {corev1.SchemeGroupVersion, func() Object { return &corev1.Pod{} }},
+	"secrets":                {corev1.SchemeGroupVersion, func() Object { return &corev1.Secret{} }},
+	"configmaps":             {corev1.SchemeGroupVersion, func() Object { return &corev1.ConfigMap{} }},
+	"persistentvolumeclaims": {corev1.SchemeGroupVersion, func() Object { return &corev1.PersistentVolumeClaim{} }},
 }
 
+const podsResource = "pods"
+
+// kept is a kind that is kept.
+type kept struct {
+	version schema.GroupVersion
+	empty   func() Object
+}
+
+// resources are the names of the kinds by the type of their objects.
+var resources = func() map[reflect.Type]string {
+	byType := map[reflect.Type]string{}
+	for name, k := range kinds {
+		byType[reflect.TypeOf(k.empty())] = name
+	}
+	return byType
+}()
+
 func resourceOf(o Object) string {
-	switch o.(type) {
-	case *corev1.Pod:
-		return podsResource
-	case *corev1.Secret:
-		return secretsResource
+	if name, ok := resources[reflect.TypeOf(o)]; ok {
+		return name
 	}
 	panic(fmt.Sprintf("state: bug: objects of type %T are not kept", o))
 }
 
-func bucketOf(resource string) []byte { return []byte("v1/" + resource) }
+// groupResource is a resource's name in errors.
+func groupResource(resource string) schema.GroupResource {
+	return kinds[resource].version.WithResource(resource).GroupResource()
+}
+
+func bucketOf(resource string) []byte {
+	return []byte(kinds[resource].version.String() + "/" + resource)
+}
 
 func objectKey(namespace, name string) string { return namespace + "/" + name }
 
@@ -49,7 +69,7 @@ func objectKey(namespace, name string) string { return namespace + "/" + name }
 func (db *DB) Create(o Object) error {
 	return db.put(o, func(_ string, exists bool) error {
 		if exists {
-			return apierrors.NewAlreadyExists(corev1.Resource(resourceOf(o)), o.GetName())
+			return apierrors.NewAlreadyExists(groupResource(resourceOf(o)), o.GetName())
 		}
 		return nil
 	})
@@ -60,7 +80,7 @@ func (db *DB) Create(o Object) error {
 // A missing object is a NotFound error.
 func (db *DB) Update(o Object) error {
 	return db.put(o, func(stored string, exists bool) error {
-		resource := corev1.Resource(resourceOf(o))
+		resource := groupResource(resourceOf(o))
 		switch {
 		case !exists:
 			return apierrors.NewNotFound(resource, o.GetName())
@@ -140,7 +160,7 @@ func (db *DB) Delete(resource, namespace, name string) (revision string, err err
 	err = db.bolt.Update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(bucketOf(resource))
 		if bucket.Get([]byte(key)) == nil {
-			return apierrors.NewNotFound(corev1.Resource(resource), name)
+			return apierrors.NewNotFound(groupResource(resource), name)
 		}
 		revision = db.next()
 		if err := bucket.Delete([]byte(key)); err != nil {
@@ -172,7 +192,7 @@ func (db *DB) Objects(resource string) (objects []Object, err error) {
 	err = guarded(path, func() error {
 		return db.bolt.View(func(tx *bbolt.Tx) error {
 			return tx.Bucket(bucketOf(resource)).ForEach(func(key, data []byte) error {
-				o := kinds[resource]()
+				o := kinds[resource].empty()
 				if err := db.decode(tx, key, data, o); err != nil {
 					return damaged(path, fmt.Errorf("decode %s/%s: %w", resource, key, err))
 				}
