@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/peapod/peapod/rootless/api/client"
@@ -16,11 +17,13 @@ type podContainers struct {
 	}
 	Spec struct {
 		RestartPolicy                                   string
-		Containers, InitContainers, EphemeralContainers []struct {
-			Name string
-			TTY  bool
-		}
+		Containers, InitContainers, EphemeralContainers []namedContainer
 	}
+}
+
+type namedContainer struct {
+	Name string
+	TTY  bool
 }
 
 func (a *app) podContainers(ctx context.Context, c *client.Client, name string) (*podContainers, error) {
@@ -28,15 +31,13 @@ func (a *app) podContainers(ctx context.Context, c *client.Client, name string) 
 	return pod, c.Get(ctx, client.Request{Resource: "pods", Namespace: a.namespace, Name: name}, pod)
 }
 
+func (p *podContainers) containers() []namedContainer {
+	return slices.Concat(p.Spec.Containers, p.Spec.InitContainers, p.Spec.EphemeralContainers)
+}
+
 func (p *podContainers) all() []string {
 	var names []string
-	for _, container := range p.Spec.Containers {
-		names = append(names, container.Name)
-	}
-	for _, container := range p.Spec.InitContainers {
-		names = append(names, container.Name)
-	}
-	for _, container := range p.Spec.EphemeralContainers {
+	for _, container := range p.containers() {
 		names = append(names, container.Name)
 	}
 	return names
@@ -44,12 +45,7 @@ func (p *podContainers) all() []string {
 
 // hasTTY tells whether a container has a terminal of its own.
 func (p *podContainers) hasTTY(name string) bool {
-	for _, container := range p.Spec.Containers {
-		if container.Name == name {
-			return container.TTY
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.containers(), func(c namedContainer) bool { return c.Name == name && c.TTY })
 }
 
 // defaultContainer chooses as kubectl does: the container that an annotation names, else the first, and it tells so if there was

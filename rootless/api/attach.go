@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // attach answers …/attach. Whether there is a terminal is the container's business and not the client's, as with the kubelet.
@@ -18,10 +20,8 @@ func (s *server) attach(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	want := wanted{stdin: options.Stdin, stdout: options.Stdout, stderr: options.Stderr}
-	for i := range pod.Spec.Containers {
-		if c := &pod.Spec.Containers[i]; c.Name == container {
-			want.tty = c.TTY
-		}
+	if c := kube.FindContainer(pod, container); c != nil {
+		want.tty = c.TTY
 	}
 	s.stream(w, r, want, func(ctx context.Context, streams Streams) metav1.Status {
 		return endStatus(0, s.backend.Attach(ctx, pod.Namespace, pod.Name, AttachRequest{Container: container, Streams: streams}))

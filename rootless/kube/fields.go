@@ -66,12 +66,12 @@ var table = map[string]rule{
 
 	"spec":                               {class: honoured},
 	"spec.volumes":                       {class: notYet},
-	"spec.initContainers":                {class: notYet},
+	"spec.initContainers":                {class: honoured}, // what is in them has the rows of spec.containers
 	"spec.containers":                    {class: honoured},
 	"spec.ephemeralContainers":           {class: notYet},
 	"spec.restartPolicy":                 {class: whole},
 	"spec.terminationGracePeriodSeconds": {class: whole},
-	"spec.activeDeadlineSeconds":         {class: notYet},
+	"spec.activeDeadlineSeconds":         {class: whole},
 	"spec.dnsPolicy":                     {class: whole},
 	"spec.nodeSelector":                  {class: noEffect, reason: oneNode},
 	"spec.serviceAccountName":            {class: noEffect, reason: noAccount, same: is("default")},
@@ -149,8 +149,8 @@ var table = map[string]rule{
 	"spec.containers.env.valueFrom.fileKeyRef":        {class: notYet},
 	"spec.containers.resources":                       {class: noEffect, reason: noCgroups, with: cgroups}, // but see claims in validateResources
 	"spec.containers.resizePolicy":                    {class: noEffect, reason: noResizing},
-	"spec.containers.restartPolicy":                   {class: notYet},
-	"spec.containers.restartPolicyRules":              {class: notYet},
+	"spec.containers.restartPolicy":                   {class: whole},
+	"spec.containers.restartPolicyRules":              {class: whole},
 	"spec.containers.volumeMounts":                    {class: notYet},
 	"spec.containers.volumeDevices":                   {class: never, reason: "an ordinary user has no block devices"},
 	"spec.containers.livenessProbe":                   {class: notYet},
@@ -229,6 +229,9 @@ func (w *walker) field(v reflect.Value, key string, path *field.Path) {
 	}
 	for v.Kind() == reflect.Pointer {
 		v = v.Elem()
+	}
+	if key == "spec.initContainers" {
+		key = "spec.containers"
 	}
 	switch rule := w.table[key]; {
 	case rule.class == whole:

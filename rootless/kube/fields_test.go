@@ -36,7 +36,7 @@ func TestEveryFieldHasAClass(t *testing.T) {
 				continue
 			}
 			visited[at] = true
-			if rule.class == honoured {
+			if rule.class == honoured && at != "spec.initContainers" { // the rows of spec.containers count
 				walk(field.Type, at)
 			}
 			if (rule.class == noEffect || rule.class == never) != (rule.reason != "") {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"math"
 	"path"
 	"regexp"
 	"slices"
@@ -23,7 +24,11 @@ func Validate(pod *corev1.Pod, features Features) field.ErrorList {
 }
 
 func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
-	errs := validateContainers(spec.Containers, path.Child("containers"))
+	errs := validateContainers(spec, path.Child("containers"))
+	errs = append(errs, validateInitContainers(spec, path.Child("initContainers"))...)
+	if s := spec.ActiveDeadlineSeconds; s != nil && (*s < 1 || *s > math.MaxInt32) {
+		errs = append(errs, field.Invalid(path.Child("activeDeadlineSeconds"), *s, validation.InclusiveRangeError(1, math.MaxInt32)))
+	}
 	errs = append(errs, oneOf(path.Child("restartPolicy"), spec.RestartPolicy,
 		corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)...)
 	errs = append(errs, oneOf(path.Child("dnsPolicy"), spec.DNSPolicy,

@@ -11,34 +11,41 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-func validateContainers(containers []corev1.Container, path *field.Path) field.ErrorList {
-	if len(containers) == 0 {
+func validateContainers(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+	if len(spec.Containers) == 0 {
 		return field.ErrorList{field.Required(path, "")}
 	}
 	var errs field.ErrorList
 	names := map[string]bool{}
-	for i := range containers {
-		c, at := &containers[i], path.Index(i)
-		switch {
-		case c.Name == "":
-			errs = append(errs, field.Required(at.Child("name"), ""))
-		default:
-			errs = append(errs, invalid(at.Child("name"), c.Name, validation.IsDNS1123Label(c.Name))...)
-		}
-		if names[c.Name] && c.Name != "" {
+	for i := range spec.Containers {
+		c, at := &spec.Containers[i], path.Index(i)
+		errs = append(errs, validateCommon(c, at)...)
+		if names[c.Name] {
 			errs = append(errs, field.Duplicate(at.Child("name"), c.Name))
 		}
-		names[c.Name] = true
-		errs = append(errs, validateImage(c.Image, at.Child("image"))...)
-		errs = append(errs, oneOf(at.Child("imagePullPolicy"), c.ImagePullPolicy,
-			corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)
-		errs = append(errs, validateTerminationMessage(c.TerminationMessagePolicy, at.Child("terminationMessagePolicy"))...)
-		errs = append(errs, validatePorts(c.Ports, at.Child("ports"))...)
-		errs = append(errs, validateEnv(c.Env, at.Child("env"))...)
-		errs = append(errs, validateResources(&c.Resources, at.Child("resources"))...)
-		errs = append(errs, validateSecurity(c.SecurityContext, at.Child("securityContext"))...)
+		names[c.Name] = c.Name != ""
+		errs = append(errs, validateHandlers(c, spec, at)...)
+		errs = append(errs, validateRestarts(c, at)...)
 	}
 	return errs
+}
+
+// validateCommon is what all kinds of containers have in common.
+func validateCommon(c *corev1.Container, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if c.Name == "" {
+		errs = append(errs, field.Required(at.Child("name"), ""))
+	} else {
+		errs = append(errs, invalid(at.Child("name"), c.Name, validation.IsDNS1123Label(c.Name))...)
+	}
+	errs = append(errs, validateImage(c.Image, at.Child("image"))...)
+	errs = append(errs, oneOf(at.Child("imagePullPolicy"), c.ImagePullPolicy,
+		corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)
+	errs = append(errs, validateTerminationMessage(c.TerminationMessagePolicy, at.Child("terminationMessagePolicy"))...)
+	errs = append(errs, validatePorts(c.Ports, at.Child("ports"))...)
+	errs = append(errs, validateEnv(c.Env, at.Child("env"))...)
+	errs = append(errs, validateResources(&c.Resources, at.Child("resources"))...)
+	return append(errs, validateSecurity(c.SecurityContext, at.Child("securityContext"))...)
 }
 
 func validateImage(image string, path *field.Path) field.ErrorList {

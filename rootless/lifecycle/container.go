@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // What the kubelet reports of an end that nobody saw.
@@ -13,6 +15,9 @@ const (
 	statusUnknownMessage = "The container could not be located when the pod was terminated"
 	statusUnknownCode    = 137
 )
+
+// oomKilled is the reason of a container that the kernel ended for want of memory.
+const oomKilled = "OOMKilled"
 
 // startErrorCode is the exit code of an instance whose program could not be executed (containerd's).
 const startErrorCode = 128
@@ -31,10 +36,16 @@ func (s *step) containerStarted(e ContainerStarted) {
 	if e.ImageID == "" {
 		e.ImageID = c.Image.ID
 	}
+	asked := c.Starting && s.active
 	s.shift(c, &Instance{Attempt: e.Attempt, ID: e.ID, Image: s.startedImage(c), ImageID: e.ImageID, StartedAt: s.now})
-	c.Refused, c.Replace = nil, false
+	c.Refused = nil
 	s.emit(corev1.EventTypeNormal, "Created", c.Name, "Container created")
 	s.emit(corev1.EventTypeNormal, "Started", c.Name, "Container started")
+	// A survivor of another node may have had its hook; who starts it now has not.
+	if asked && PostStart.Handler(s.spec(c)) != nil {
+		c.Hook = PostStart
+		s.do(RunHook{Container: c.Name, Attempt: e.Attempt, ID: e.ID, Kind: PostStart})
+	}
 }
 
 // startedImage is the name of the image that the answered start was about. The spec may have changed since.
@@ -51,8 +62,14 @@ func (s *step) shift(c *Container, i *Instance) {
 		s.do(RemoveContainer{Container: c.Name, Attempt: c.Last.Attempt, ID: c.Last.ID})
 	}
 	c.Last, c.Now = c.Now, i
-	c.Starting, c.StopBy, c.Crash.Until = false, time.Time{}, time.Time{}
+	c.Starting, c.Replace, c.Again, c.Crash.Until = false, false, false, time.Time{}
 	c.Image.Phase = NoImage
+	c.undo()
+}
+
+// undo forgets all about the ending of the instance that was.
+func (c *Container) undo() {
+	c.Hook, c.Kill, c.KillBy, c.StopBy, c.Asked = NoHook, "", nil, time.Time{}, time.Time{}
 }
 
 func (s *step) startFailed(e StartFailed) {
@@ -69,7 +86,6 @@ func (s *step) startFailed(e StartFailed) {
 	c.Refused.RetryAt = time.Time{} // it counts as a crash
 	s.shift(c, &Instance{Attempt: e.Attempt, ID: e.ID, Image: s.startedImage(c), ImageID: c.Image.ID,
 		FinishedAt: s.now, ExitCode: startErrorCode, Reason: "StartError", Message: e.Err})
-	c.Replace = false
 	s.crashed(c)
 }
 
@@ -86,6 +102,11 @@ func (s *step) containerExited(e ContainerExited) {
 	switch {
 	case e.Unknown:
 		i.ExitCode, i.Reason, i.Message = statusUnknownCode, statusUnknown, statusUnknownMessage
+	case e.OOMKilled:
+		i.Reason = oomKilled
+		if e.Signal != 0 {
+			i.ExitCode = 128 + e.Signal
+		}
 	case e.Signal != 0:
 		i.ExitCode, i.Reason = 128+e.Signal, "Error"
 	case e.ExitCode != 0:
@@ -93,7 +114,11 @@ func (s *step) containerExited(e ContainerExited) {
 	default:
 		i.Reason = "Completed"
 	}
-	c.StopBy = time.Time{}
+	i.Ready = false
+	c.undo()
+	c.Done = c.Done || s.role(c) == initial && i.ExitCode == 0
+	rule := kube.MatchingRule(s.spec(c), i.ExitCode)
+	s.RestartAll = s.RestartAll || rule != nil && rule.Action == corev1.ContainerRestartRuleActionRestartAllContainers
 	if c.Replace {
 		c.Crash = Backoff{}
 	}
@@ -103,7 +128,7 @@ func (s *step) containerExited(e ContainerExited) {
 // crashed sets how long the ended container must wait for its restart, if it gets one.
 func (s *step) crashed(c *Container) {
 	ended := c.Now.FinishedAt
-	if s.deleting() || !s.wanted(c) || c.Crash.expired(ended) {
+	if s.deleting() || s.over() || !s.wanted(c) || c.Crash.expired(ended) {
 		c.Crash.Until = time.Time{}
 		return
 	}

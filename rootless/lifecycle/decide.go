@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"math"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,11 +8,14 @@ import (
 
 // decide asks for whatever the facts call for.
 func (s *step) decide() {
+	s.checkDeadline()
 	switch {
 	case s.deleting() || s.over():
 		s.end()
 	case s.Sandbox.Phase == LostSandbox:
 		s.recover()
+	case s.RestartAll:
+		s.restartAll()
 	default:
 		s.run()
 	}
@@ -23,11 +25,27 @@ func (s *step) decide() {
 	s.wake = s.wakes
 }
 
+// checkDeadline puts an end to a Pod that was active for longer than it may be.
+func (s *step) checkDeadline() {
+	limit := s.Object.Spec.ActiveDeadlineSeconds
+	if limit == nil || s.deleting() || s.over() {
+		return
+	}
+	deadline := s.StartTime.Add(time.Duration(min(*limit, int64(forever/time.Second))) * time.Second)
+	if s.now.Before(deadline) {
+		s.wakeAt(deadline)
+		return
+	}
+	s.Failure = &Failure{Reason: "DeadlineExceeded", Message: "Pod was active on the node longer than the specified deadline"}
+	s.emit(corev1.EventTypeNormal, s.Failure.Reason, "", "%s", s.Failure.Message)
+}
+
+// forever is a time that nobody will live to see the end of, and that can be added to another.
+const forever = 100 * 365 * 24 * time.Hour
+
 // end takes the Pod down: containers, sandbox, and if it is to be deleted, the object.
 func (s *step) end() {
-	for i := range s.Containers {
-		s.stop(&s.Containers[i], "Stopping container %s")
-	}
+	s.stopAll()
 	if !s.allIdle() {
 		return
 	}
@@ -45,13 +63,25 @@ func (s *step) end() {
 
 // recover takes down what is left of a Pod whose sandbox was lost; run then makes a new one.
 func (s *step) recover() {
-	for i := range s.Containers {
-		s.stop(&s.Containers[i], "Stopping container %s")
-	}
+	s.stopAll()
 	if s.allIdle() {
 		s.emit(corev1.EventTypeNormal, "SandboxChanged", "", "Pod sandbox changed, it will be killed and re-created.")
 		s.removeSandbox()
 	}
+}
+
+// restartAll ends all containers and begins the Pod again in the sandbox that it has.
+func (s *step) restartAll() {
+	s.stopAll()
+	if !s.allIdle() {
+		return
+	}
+	s.RestartAll = false
+	for i := range s.Containers {
+		c := &s.Containers[i]
+		c.Done, c.Replace = false, c.exited() && s.role(c) != ephemeral
+	}
+	s.run()
 }
 
 func (s *step) removeSandbox() {
@@ -72,7 +102,9 @@ func (s *step) run() {
 		s.do(CreateSandbox{Attempt: s.Sandbox.Attempt})
 	}
 	for i := range s.Containers {
-		s.runContainer(&s.Containers[i])
+		c := &s.Containers[i]
+		c.Done = c.Done || s.role(c) == sidecar && s.started(c)
+		s.runContainer(c)
 	}
 }
 
@@ -80,13 +112,30 @@ func (s *step) runContainer(c *Container) {
 	switch {
 	case c.Starting:
 	case c.running():
-		if c.Replace = c.Replace || c.Now.Image != s.spec(c).Image; c.Replace {
-			s.stop(c, "Container %s definition changed, will be restarted")
-		}
+		s.keepOrKill(c)
 	case !s.wanted(c), !s.due(c.Crash.Until):
 	case c.Refused != nil && !s.due(c.Refused.RetryAt):
-	case s.haveImage(c) && s.Sandbox.Phase == HaveSandbox:
+	case s.haveImage(c) && s.Sandbox.Phase == HaveSandbox && s.turn(c):
 		s.start(c)
+	}
+}
+
+// keepOrKill ends a running container that has to end.
+func (s *step) keepOrKill(c *Container) {
+	if c.Now.Image != s.spec(c).Image && c.Kill == "" {
+		switch s.role(c) {
+		case regular:
+			c.Replace, c.Kill = true, "Container "+c.Name+" definition changed, will be restarted"
+		case sidecar:
+			c.Replace, c.Kill = true, "Init container "+c.Name+" definition changed"
+		}
+	}
+	switch {
+	case c.Kill == "":
+	case c.KillBy != nil:
+		s.stop(c, c.Kill, clampGrace(*c.KillBy))
+	default:
+		s.stop(c, c.Kill, s.grace())
 	}
 }
 
@@ -98,40 +147,4 @@ func (s *step) start(c *Container) {
 		c.Crash.raise(c.Now.FinishedAt, s.now)
 	}
 	s.do(StartContainer{Container: c.Name, Attempt: c.next(), ImageID: c.Image.ID})
-}
-
-// stop asks a running container to end in time; message is that of the event, with the container's name as its argument.
-func (s *step) stop(c *Container, message string) {
-	if !c.running() {
-		return
-	}
-	deadline := s.now.Add(time.Duration(s.grace()) * time.Second)
-	if s.deleting() {
-		deadline = s.Object.DeletionTimestamp.Time
-	}
-	switch {
-	case c.StopBy.IsZero():
-		s.emit(corev1.EventTypeNormal, "Killing", c.Name, message, c.Name)
-	case !deadline.Before(c.StopBy):
-		return
-	}
-	c.StopBy = deadline
-	left := max(0, deadline.Sub(s.now)+time.Second-1) / time.Second // rounded up
-	s.do(StopContainer{Container: c.Name, Attempt: c.Now.Attempt, ID: c.Now.ID, Grace: int64(left)})
-}
-
-// grace is the Pod's own termination grace period in seconds.
-func (s *step) grace() int64 {
-	if period := s.Object.Spec.TerminationGracePeriodSeconds; period != nil {
-		return clampGrace(*period)
-	}
-	return corev1.DefaultTerminationGracePeriodSeconds
-}
-
-// clampGrace keeps to what fits a time.Duration. A negative period means 1 second, as in the API server.
-func clampGrace(seconds int64) int64 {
-	if seconds < 0 {
-		return 1
-	}
-	return min(seconds, math.MaxInt32)
 }

@@ -16,7 +16,8 @@ type (
 	Adopted struct{}
 	// Tick says that time has passed; the answer to WakeAt.
 	Tick struct{}
-	// Updated brings a changed object. Of the spec, only images may differ (kube.ValidateUpdate).
+	// Updated brings a changed object. Of the spec, only images, the deadline and resources may differ (kube.ValidateUpdate), and ephemeral containers
+	// may be new.
 	Updated struct{ Object *corev1.Pod }
 	// DeleteRequested asks for the Pod's end within Grace seconds of At. A second one can only shorten the time.
 	DeleteRequested struct {
@@ -74,7 +75,23 @@ type (
 		Signal    int32 // that ended it; 0 if it exited
 		At        time.Time
 		Unknown   bool   // nobody saw how it ended
+		OOMKilled bool   // the kernel ended it for want of memory
 		Message   string // its termination message
+	}
+
+	// HookDone answers RunHook.
+	HookDone struct {
+		Container string
+		Attempt   int32
+		Kind      HookKind
+		Err       string // why it failed; empty if it did not
+	}
+	// ProbeChanged says that a probe of Probes has succeeded or failed often enough in a row to count, and that this is news.
+	ProbeChanged struct {
+		Container string
+		Attempt   int32
+		Kind      ProbeKind
+		Success   bool
 	}
 )
 
@@ -93,6 +110,8 @@ func (ImageFailed) event()      {}
 func (ContainerStarted) event() {}
 func (StartFailed) event()      {}
 func (ContainerExited) event()  {}
+func (HookDone) event()         {}
+func (ProbeChanged) event()     {}
 
 // The reasons of StartFailed.
 const (
@@ -129,6 +148,15 @@ type (
 		ID        string
 		Grace     int64
 	}
+	// RunHook asks for a hook of the running instance. The time that a preStop hook may take is Limit seconds; that of a postStart hook ends with
+	// the instance. Answer: HookDone.
+	RunHook struct {
+		Container string
+		Attempt   int32
+		ID        string
+		Kind      HookKind
+		Limit     int64 // of PreStop
+	}
 	// RemoveContainer asks for the removal of an ended instance's files and log. No answer.
 	RemoveContainer struct {
 		Container string
@@ -153,6 +181,7 @@ func (RemoveSandbox) action()   {}
 func (PullImage) action()       {}
 func (StartContainer) action()  {}
 func (StopContainer) action()   {}
+func (RunHook) action()         {}
 func (RemoveContainer) action() {}
 func (WakeAt) action()          {}
 func (Emit) action()            {}

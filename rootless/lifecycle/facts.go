@@ -15,8 +15,10 @@ type Pod struct {
 
 	StartTime  time.Time   // when this node took the Pod on
 	Sandbox    Sandbox     //
-	Containers []Container // in the order of the spec
+	Containers []Container // in the order of kube.Containers
 	Conditions []Condition // since when each condition is what it is
+	RestartAll bool        // a container asked with its exit code for all to be restarted, and some of the old still run
+	Failure    *Failure    // why the node put an end to the Pod; nil if it did not
 	Finished   bool        // Finish was asked for; nothing comes after it
 
 	// Not saved, so that a new node begins with neither.
@@ -51,8 +53,14 @@ type Container struct {
 	Name     string
 	Image    Image     // for the start to come
 	Starting bool      // StartContainer is not answered
-	StopBy   time.Time // the running instance was told to stop, and is killed then; zero if not told
-	Replace  bool      // the spec's image changed: another instance comes after this one, whatever the restart policy
+	Hook     HookKind  // that runs in the running instance; none after Adopted
+	Kill     string    // why the running instance has to end, as the event about it says; empty if it does not
+	KillBy   *int64    // how many seconds it has for that; nil: the Pod's grace period
+	StopBy   time.Time // the running instance is ending, and is killed then; zero if it is not
+	Asked    time.Time // the StopBy of the last StopContainer; zero while its hook runs or others have to end first
+	Replace  bool      // another instance comes after this one, whatever the restart policy: the spec's image changed, or all are restarted
+	Again    bool      // a probe or a hook failed: another instance comes after this one, if any does after a failure
+	Done     bool      // of an init container: it has done its part in this sandbox, so that the next one may start
 
 	Now     *Instance // the newest instance, running or not; nil before the first
 	Last    *Instance // the one before it, whose log is kept
@@ -70,13 +78,18 @@ type Instance struct {
 	FinishedAt time.Time
 	ExitCode   int32 // 128+n when ended by signal n
 	Signal     int32
-	Reason     string // Completed, Error, StartError, ContainerStatusUnknown
+	Reason     string // Completed, Error, OOMKilled, StartError, ContainerStatusUnknown
 	Message    string
+	Passed     bool // its startup probe succeeded
+	Ready      bool // its readiness probe succeeded last
 }
+
+// Failure is why a Pod failed as a whole.
+type Failure struct{ Reason, Message string }
 
 // Refusal tells why a container could not be started.
 type Refusal struct {
-	Reason  string // CreateContainerConfigError, CreateContainerError or RunContainerError
+	Reason  string // CreateContainerConfigError, CreateContainerError, RunContainerError or PostStartHookError
 	Message string
 	RetryAt time.Time
 }
@@ -152,16 +165,6 @@ func (c *Container) next() int32 {
 	return c.Now.Attempt + 1
 }
 
-// spec returns the container's part of the Pod's spec.
-func (p *Pod) spec(c *Container) *corev1.Container {
-	for i := range p.Object.Spec.Containers {
-		if p.Object.Spec.Containers[i].Name == c.Name {
-			return &p.Object.Spec.Containers[i]
-		}
-	}
-	return nil // the spec's containers never change; see New and Updated
-}
-
 func (p *Pod) container(name string) *Container {
 	for i := range p.Containers {
 		if p.Containers[i].Name == name {
@@ -172,30 +175,6 @@ func (p *Pod) container(name string) *Container {
 }
 
 func (p *Pod) deleting() bool { return p.Object.DeletionTimestamp != nil }
-
-// wanted says whether the container must run (again), apart from any waiting.
-func (p *Pod) wanted(c *Container) bool {
-	if !c.exited() || c.Replace {
-		return true
-	}
-	switch p.Object.Spec.RestartPolicy {
-	case corev1.RestartPolicyNever:
-		return false
-	case corev1.RestartPolicyOnFailure:
-		return c.Now.ExitCode != 0
-	}
-	return true
-}
-
-// over says whether no container will ever run again.
-func (p *Pod) over() bool {
-	for i := range p.Containers {
-		if c := &p.Containers[i]; !c.idle() || p.wanted(c) {
-			return false
-		}
-	}
-	return true
-}
 
 func (p *Pod) allIdle() bool {
 	for i := range p.Containers {

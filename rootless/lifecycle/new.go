@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // idScheme stands before a container's id in the API.
@@ -17,14 +19,17 @@ func New(object *corev1.Pod, now time.Time) *Pod {
 	if object.Status.StartTime != nil {
 		p.StartTime = object.Status.StartTime.Time
 	}
-	for i := range object.Spec.Containers {
-		c := Container{Name: object.Spec.Containers[i].Name}
-		for _, status := range object.Status.ContainerStatuses {
+	for _, spec := range kube.Containers(object) {
+		c := Container{Name: spec.Name}
+		for _, status := range kube.Statuses(object) {
 			if status.Name == c.Name && status.ContainerID != "" {
-				c.Now, c.Last = instances(status, now.Round(0))
+				c.Now, c.Last = instances(*status, now.Round(0))
 			}
 		}
 		p.Containers = append(p.Containers, c)
+	}
+	if object.Status.Phase == corev1.PodFailed && object.Status.Reason != "" {
+		p.Failure = &Failure{Reason: object.Status.Reason, Message: object.Status.Message}
 	}
 	for _, ip := range object.Status.PodIPs {
 		p.Sandbox.IPs = append(p.Sandbox.IPs, ip.IP)

@@ -49,17 +49,36 @@ func (w *world) live(seed int) {
 		}
 	}()
 	policies := []string{"Always", "OnFailure", "Never"}
-	w.pod = New(newPod(w.t, []string{policies[seed%3], "grace=7", "a=a:1", "b=b"}), w.now)
+	words := []string{policies[seed%3], "grace=7"}
+	if seed%2 == 0 {
+		words = append(words, "init:i=i:1", "sidecar:s=s:1+startup+preStop", "init:j=j:1", "sidecar:t=t:1+live+postStart")
+	}
+	if seed%5 == 0 {
+		words = append(words, "deadline=2000")
+	}
+	words = append(words, "a=a:1", "b=b")
+	if seed%4 >= 2 {
+		words[len(words)-2] += "+live+ready+postStart+preStop"
+		words[len(words)-1] += "+startup+on:1+restart:Never"
+		if seed%3 == 0 {
+			words[len(words)-1] += "+all-on:0"
+		}
+	}
+	w.pod = New(newPod(w.t, words), w.now)
 	w.step(Added{})
 	for range w.rand.IntN(80) {
 		w.happen()
 	}
 	w.step(DeleteRequested{Grace: int64(w.rand.IntN(3)) * 10, At: w.now})
-	for range 60 {
+	for range 200 {
 		if w.done {
 			break
 		}
 		w.answerAny()
+		if w.rand.IntN(4) == 0 && !w.wakeAt.IsZero() && w.now.Before(w.wakeAt) {
+			w.now = w.wakeAt
+			w.step(Tick{})
+		}
 		if len(w.open) == 0 && !w.done && w.rand.IntN(4) == 0 {
 			w.step(Tick{})
 		}
@@ -93,6 +112,11 @@ func (w *world) happen() {
 		object := w.pod.Object.DeepCopy()
 		object.Spec.Containers[w.rand.IntN(2)].Image = fmt.Sprintf("x:%d", w.rand.IntN(3))
 		w.step(Updated{Object: object})
+	case n < 20 && w.rand.IntN(2) == 0:
+		if probes := w.pod.Probes(); len(probes) > 0 {
+			p := probes[w.rand.IntN(len(probes))]
+			w.step(ProbeChanged{Container: p.Container, Attempt: p.Attempt, Kind: p.Kind, Success: w.rand.IntN(2) == 0})
+		}
 	default: // an answer to a question of long ago
 		w.step(ImageReady{Container: "a", Image: "old", ImageID: "old"})
 		w.step(ContainerExited{Container: "b", Attempt: -1, At: w.now})
@@ -154,6 +178,12 @@ func (w *world) answerAny() {
 			reasons := []string{CreateContainerConfigError, CreateContainerError, RunContainerError}
 			w.step(StartFailed{Container: a.Container, Attempt: a.Attempt, Reason: reasons[w.rand.IntN(3)], Err: "no"})
 		}
+	case RunHook:
+		done := HookDone{Container: a.Container, Attempt: a.Attempt, Kind: a.Kind}
+		if !good {
+			done.Err = "no"
+		}
+		w.step(done)
 	case StopContainer:
 		if w.alive[instance(a.Container, a.Attempt)] {
 			delete(w.alive, instance(a.Container, a.Attempt))
@@ -214,11 +244,12 @@ func (w *world) take(a Action) {
 		if w.pod.Object.DeletionTimestamp != nil {
 			w.t.Errorf("start of a deleted Pod")
 		}
-		for i := range int32(100) {
-			if w.alive[instance(a.Container, i)] {
-				w.t.Errorf("start of %s, which runs", a.Container)
-			}
+		if w.running(a.Container) {
+			w.t.Errorf("start of %s, which runs", a.Container)
 		}
+		w.checkOrder(a.Container)
+	case StopContainer:
+		w.checkStop(a)
 	case RemoveSandbox:
 		if len(w.alive) > 0 {
 			w.t.Errorf("removal of the sandbox under %v", w.alive)
@@ -237,6 +268,43 @@ func (w *world) take(a Action) {
 	w.open = append(w.open, a)
 }
 
+func (w *world) running(container string) bool {
+	for i := range int32(200) {
+		if w.alive[instance(container, i)] {
+			return true
+		}
+	}
+	return false
+}
+
+// checkOrder checks that no init container before this one is still at work.
+func (w *world) checkOrder(container string) {
+	for i := range w.pod.Object.Spec.InitContainers {
+		before := &w.pod.Object.Spec.InitContainers[i]
+		if before.Name == container {
+			return
+		}
+		if !kube.IsSidecar(before) && w.running(before.Name) {
+			w.t.Errorf("start of %s while %s runs", container, before.Name)
+		}
+	}
+}
+
+// checkStop checks that a sidecar is not told to end before its time while others run.
+func (w *world) checkStop(a StopContainer) {
+	for _, init := range w.pod.Object.Spec.InitContainers {
+		c := w.pod.container(a.Container)
+		if init.Name != a.Container || !kube.IsSidecar(&init) || c.Now == nil || c.Now.ID != a.ID || c.Kill != "" || !w.now.Before(c.StopBy) {
+			continue
+		}
+		for _, other := range w.pod.Object.Spec.Containers {
+			if w.running(other.Name) && w.pod.container(other.Name).running() {
+				w.t.Errorf("sidecar %s is told to end while %s runs", a.Container, other.Name)
+			}
+		}
+	}
+}
+
 // checkStatus checks what users rely on: an end is final, a restart count does not fall.
 func (w *world) checkStatus(before *corev1.PodStatus, e Event) {
 	after := w.pod.Status(kube.Node{})
@@ -244,8 +312,9 @@ func (w *world) checkStatus(before *corev1.PodStatus, e Event) {
 	if _, changed := e.(Updated); ended(before.Phase) && after.Phase != before.Phase && !changed {
 		w.t.Errorf("phase %s became %s", before.Phase, after.Phase)
 	}
-	for i, c := range after.ContainerStatuses {
-		if c.RestartCount < before.ContainerStatuses[i].RestartCount {
+	old := append(before.InitContainerStatuses, before.ContainerStatuses...)
+	for i, c := range append(after.InitContainerStatuses, after.ContainerStatuses...) {
+		if c.RestartCount < old[i].RestartCount {
 			w.t.Errorf("restart count fell")
 		}
 		states := 0
@@ -254,7 +323,7 @@ func (w *world) checkStatus(before *corev1.PodStatus, e Event) {
 				states++
 			}
 		}
-		if states != 1 || c.Ready != (c.State.Running != nil) {
+		if states != 1 || c.Ready && i >= len(after.InitContainerStatuses) && (c.State.Running == nil || !*c.Started) {
 			w.t.Errorf("inconsistent status %+v", c)
 		}
 	}

@@ -103,24 +103,82 @@ func (s *story) step(e Event) {
 	roundTrip(s.t, s.pod)
 }
 
-// newPod reads "Always grace=5 name=image:tag,Never …".
+// newPod reads "Always grace=5 deadline=60 init:name=image:tag sidecar:name=image name=image,Never+postStart+live …": what follows a plus is
+// a hook, a probe or a restart policy of the container.
 func newPod(t *testing.T, words []string) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: "default", UID: "uid", Generation: 1},
 		Spec:       corev1.PodSpec{RestartPolicy: corev1.RestartPolicy(words[0])},
 	}
 	for _, word := range words[1:] {
-		name, image, _ := strings.Cut(word, "=")
-		if name == "grace" {
-			grace := number(t, image)
+		name, value, _ := strings.Cut(word, "=")
+		switch name {
+		case "grace":
+			grace := number(t, value)
 			pod.Spec.TerminationGracePeriodSeconds = &grace
 			continue
+		case "deadline":
+			deadline := number(t, value)
+			pod.Spec.ActiveDeadlineSeconds = &deadline
+			continue
 		}
-		image, policy, _ := strings.Cut(image, ",")
-		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: name, Image: image, ImagePullPolicy: corev1.PullPolicy(policy)})
+		list := &pod.Spec.Containers
+		kind, plain, ok := strings.Cut(name, ":")
+		if ok {
+			list, name = &pod.Spec.InitContainers, plain
+		}
+		*list = append(*list, newContainer(t, name, value))
+		if kind == "sidecar" {
+			always := corev1.ContainerRestartPolicyAlways
+			(*list)[len(*list)-1].RestartPolicy = &always
+		}
 	}
 	kube.Default(pod)
 	return pod
+}
+
+func newContainer(t *testing.T, name, value string) corev1.Container {
+	value, options, _ := strings.Cut(value, "+")
+	image, policy, _ := strings.Cut(value, ",")
+	c := corev1.Container{Name: name, Image: image, ImagePullPolicy: corev1.PullPolicy(policy), Lifecycle: &corev1.Lifecycle{}}
+	hook := &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 1}}
+	for _, option := range strings.Split(options, "+") {
+		key, value, _ := strings.Cut(option, ":")
+		switch key {
+		case "":
+		case "postStart":
+			c.Lifecycle.PostStart = hook
+		case "preStop":
+			c.Lifecycle.PreStop = hook
+		case "startup":
+			c.StartupProbe = &corev1.Probe{}
+		case "ready":
+			c.ReadinessProbe = &corev1.Probe{}
+		case "live":
+			c.LivenessProbe = &corev1.Probe{}
+			if value != "" {
+				grace := number(t, value)
+				c.LivenessProbe.TerminationGracePeriodSeconds = &grace
+			}
+		case "restart":
+			policy := corev1.ContainerRestartPolicy(value)
+			c.RestartPolicy = &policy
+		case "on", "all-on":
+			action := corev1.ContainerRestartRuleActionRestart
+			if key == "all-on" {
+				action = corev1.ContainerRestartRuleActionRestartAllContainers
+			}
+			c.RestartPolicyRules = append(c.RestartPolicyRules, corev1.ContainerRestartRule{
+				Action: action,
+				ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{
+					Operator: corev1.ContainerRestartRuleOnExitCodesOpIn, Values: []int32{int32(number(t, value))},
+				},
+			})
+		default:
+			t.Fatalf("unknown option %q", option)
+		}
+	}
+	return c
 }
 
 func number(t *testing.T, word string) int64 {
@@ -182,6 +240,19 @@ func (s *story) event(words []string) Event {
 		return ContainerExited{Container: arg(1), Attempt: attempt(), ExitCode: int32(number(s.t, arg(3))), At: s.now}
 	case "killed":
 		return ContainerExited{Container: arg(1), Attempt: attempt(), Signal: int32(number(s.t, arg(3))), At: s.now}
+	case "oom":
+		return ContainerExited{Container: arg(1), Attempt: attempt(), Signal: 9, OOMKilled: true, At: s.now}
+	case "hook-done":
+		return HookDone{Container: arg(1), Attempt: attempt(), Kind: HookKind(arg(3)), Err: rest(4)}
+	case "probe":
+		return ProbeChanged{Container: arg(1), Attempt: attempt(), Kind: ProbeKind(arg(3)), Success: arg(4) == "ok"}
+	case "debug":
+		object := s.pod.Object.DeepCopy()
+		object.Spec.EphemeralContainers = append(object.Spec.EphemeralContainers, corev1.EphemeralContainer{
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: arg(1), Image: arg(2)},
+		})
+		kube.Default(object)
+		return Updated{Object: object}
 	case "vanished":
 		return ContainerExited{Container: arg(1), Attempt: attempt(), Unknown: true}
 	}
@@ -209,11 +280,36 @@ func summarize(p *Pod) string {
 			fmt.Fprintf(&b, " %s(+%v)", c.Type, c.LastTransitionTime.Sub(epoch))
 		}
 	}
+	if status.Reason != "" {
+		fmt.Fprintf(&b, " %s", status.Reason)
+	}
+	for _, c := range status.Conditions {
+		if c.Type == corev1.PodInitialized && c.Status != corev1.ConditionTrue {
+			fmt.Fprintf(&b, " not Initialized: %s", c.Message)
+		}
+	}
 	b.WriteByte('\n')
-	for _, c := range status.ContainerStatuses {
-		fmt.Fprintf(&b, "    %s: restarts=%d %s%s\n", c.Name, c.RestartCount, state(c.State), last(c.LastTerminationState))
+	for kind, list := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses, status.EphemeralContainerStatuses} {
+		for _, c := range list {
+			fmt.Fprintf(&b, "    %s%s: restarts=%d %s%s%s\n", []string{"init ", "", "ephemeral "}[kind], c.Name, c.RestartCount,
+				state(c.State), readiness(c), last(c.LastTerminationState))
+		}
+	}
+	for _, probe := range p.Probes() {
+		fmt.Fprintf(&b, "    probing %s %d %s\n", probe.Container, probe.Attempt, probe.Kind)
 	}
 	return b.String()
+}
+
+// readiness says what is to be said of a running container that is not ready.
+func readiness(c corev1.ContainerStatus) string {
+	switch {
+	case c.State.Running == nil || c.Ready:
+		return ""
+	case !*c.Started:
+		return ", not started"
+	}
+	return ", not ready"
 }
 
 func state(s corev1.ContainerState) string {
@@ -253,4 +349,22 @@ func roundTrip(t *testing.T, p *Pod) *Pod {
 		t.Fatalf("facts change on their way through JSON:\n%+v\n%+v", &same, q)
 	}
 	return q
+}
+
+// TestFactsOfAnOlderNode: what a node wrote that knew of regular containers only.
+func TestFactsOfAnOlderNode(t *testing.T) {
+	p := &Pod{}
+	old := `{"StartTime": "2026-01-01T12:00:00Z", "Sandbox": {"Phase": "ready", "IPs": ["10.0.0.2"]}, "Finished": false,
+		"Containers": [{"Name": "app", "Now": {"Attempt": 3, "ID": "x", "Image": "app:1", "StartedAt": "2026-01-01T12:00:00Z"}}]}`
+	if err := json.Unmarshal([]byte(old), p); err != nil {
+		t.Fatal(err)
+	}
+	p.Object = newPod(t, []string{"Always", "app=app:1"})
+	if actions := p.Step(epoch, Adopted{}); len(actions) != 0 {
+		t.Errorf("adopting it asks for %+v", actions)
+	}
+	status := p.Status(kube.Node{})
+	if c := status.ContainerStatuses[0]; status.Phase != corev1.PodRunning || !c.Ready || !*c.Started || c.RestartCount != 3 {
+		t.Errorf("got %+v", status)
+	}
 }

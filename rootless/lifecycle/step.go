@@ -2,10 +2,13 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // Step notes that e has happened and returns what to do now. Events that contradict the facts (an exit of an instance that
@@ -44,10 +47,15 @@ func (s *step) due(at time.Time) bool {
 	if !s.now.Before(at) || at.Sub(s.now) > backoffMax {
 		return true
 	}
+	s.wakeAt(at)
+	return false
+}
+
+// wakeAt arranges for a Tick at a time to come.
+func (s *step) wakeAt(at time.Time) {
 	if s.wakes.IsZero() || at.Before(s.wakes) {
 		s.wakes = at
 	}
-	return false
 }
 
 // note changes the facts by what has happened.
@@ -82,6 +90,10 @@ func (s *step) note(e Event) {
 		s.startFailed(e)
 	case ContainerExited:
 		s.containerExited(e)
+	case HookDone:
+		s.hookDone(e)
+	case ProbeChanged:
+		s.probeChanged(e)
 	default:
 		panic(fmt.Sprintf("lifecycle: bug: unknown event %T", e))
 	}
@@ -99,20 +111,25 @@ func (s *step) adopted() {
 	}
 	for i := range s.Containers {
 		c := &s.Containers[i]
-		c.Starting, c.StopBy = false, time.Time{}
+		c.Starting, c.Hook, c.StopBy, c.Asked = false, NoHook, time.Time{}, time.Time{}
 		if c.Image.Phase == PullingImage {
 			c.Image.Phase = NoImage
 		}
 	}
 }
 
-// updated takes the changed object. A deletion cannot be taken back.
+// updated takes the changed object. A deletion cannot be taken back. Containers may have been added, never removed.
 func (s *step) updated(object *corev1.Pod) {
 	if s.deleting() {
 		object = object.DeepCopy()
 		object.DeletionTimestamp, object.DeletionGracePeriodSeconds = s.Object.DeletionTimestamp, s.Object.DeletionGracePeriodSeconds
 	}
 	s.Object = object
+	for i, c := range kube.Containers(object) {
+		if s.container(c.Name) == nil {
+			s.Containers = slices.Insert(s.Containers, i, Container{Name: c.Name})
+		}
+	}
 }
 
 func (s *step) deleteRequested(e DeleteRequested) {
@@ -145,6 +162,17 @@ func (s *step) noteSandbox(e Event) {
 		if box.Phase == RemovingSandbox {
 			box.Phase = NoSandbox
 			box.Attempt++
+			s.beginAgain()
 		}
+	}
+}
+
+// beginAgain forgets what init containers have done, unless the Pod is over: their next sandbox needs it done again.
+func (s *step) beginAgain() {
+	if s.deleting() || s.over() {
+		return
+	}
+	for i := range s.Containers {
+		s.Containers[i].Done = false
 	}
 }

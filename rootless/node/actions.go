@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/peapod/peapod/image"
@@ -174,28 +172,19 @@ func (p *pod) stopContainer(a lifecycle.StopContainer) {
 	}
 }
 
-// stopSignal is the image's, else SIGTERM.
+// stopSignal is the Pod's, else the image's, else SIGTERM. It is the loop's.
 func (p *pod) stopSignal(i *instance) syscall.Signal {
+	if c := kube.FindContainer(p.facts.Object, i.Owner.Name); c != nil && c.Lifecycle != nil && c.Lifecycle.StopSignal != nil {
+		if s, ok := kube.ParseSignal(string(*c.Lifecycle.StopSignal)); ok {
+			return s
+		}
+	}
 	if img, err := p.node.images.Get(i.imageID); err == nil && img.Config.StopSignal != "" {
-		if s, ok := parseSignal(img.Config.StopSignal); ok {
+		if s, ok := kube.ParseSignal(img.Config.StopSignal); ok {
 			return s
 		}
 	}
 	return syscall.SIGTERM
-}
-
-// parseSignal understands SIGTERM, TERM and 15.
-func parseSignal(s string) (syscall.Signal, bool) {
-	var number int
-	if _, err := fmt.Sscanf(s, "%d", &number); err == nil && number > 0 && number <= 64 {
-		return syscall.Signal(number), true
-	}
-	name := strings.ToUpper(s)
-	if !strings.HasPrefix(name, "SIG") {
-		name = "SIG" + name
-	}
-	signal := unix.SignalNum(name)
-	return signal, signal != 0
 }
 
 // removeContainer does what lifecycle.RemoveContainer asks for.

@@ -28,10 +28,7 @@ func (l *eventLog) record(pod *corev1.Pod, e lifecycle.Emit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := metav1.NewTime(time.Now())
-	path := ""
-	if e.Container != "" {
-		path = fmt.Sprintf("spec.containers{%s}", e.Container)
-	}
+	path := fieldPath(pod, e.Container)
 	for i, old := range slices.Backward(l.events) {
 		if old.InvolvedObject.UID == pod.UID && old.InvolvedObject.FieldPath == path && old.Reason == e.Reason && old.Message == e.Message {
 			again := *old
@@ -58,6 +55,21 @@ func (l *eventLog) record(pod *corev1.Pod, e lifecycle.Emit) {
 		Reason: e.Reason, Message: e.Message, Type: e.Type, Count: 1, FirstTimestamp: now, LastTimestamp: now,
 		Source: corev1.EventSource{Component: "peapod", Host: l.node}, ReportingController: "peapod", ReportingInstance: l.node,
 	})
+}
+
+// fieldPath is how an event refers to a container of a Pod.
+func fieldPath(pod *corev1.Pod, container string) string {
+	if container == "" {
+		return ""
+	}
+	list := "containers"
+	if slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == container }) {
+		list = "initContainers"
+	}
+	if slices.ContainsFunc(pod.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == container }) {
+		list = "ephemeralContainers"
+	}
+	return fmt.Sprintf("spec.%s{%s}", list, container)
 }
 
 func (l *eventLog) list(namespace string) *corev1.EventList {

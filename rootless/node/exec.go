@@ -15,6 +15,7 @@ import (
 
 	"github.com/peapod/peapod/rootless/api"
 	"github.com/peapod/peapod/rootless/container"
+	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/state"
 )
 
@@ -98,7 +99,7 @@ func (n *Node) runningInstance(namespace, name, act string, containerName *strin
 	}
 	if p := n.find(object); p != nil && status != nil {
 		if i := p.crew.get(trimScheme(status.ContainerID)); i != nil && i.running() {
-			return i, findContainer(object, *containerName), nil
+			return i, kube.FindContainer(object, *containerName), nil
 		}
 	}
 	return nil, nil, notRunning(*containerName)

@@ -5,6 +5,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/peapod/peapod/rootless/kube"
+
 	"github.com/peapod/peapod/image"
 )
 
@@ -60,18 +62,14 @@ func (n *Node) imageID(name string) string {
 
 // names tells whether a Pod's status or one of its containers' names means an image.
 func names(object *corev1.Pod, id string, idOf func(name string) string) bool {
-	for _, statuses := range [][]corev1.ContainerStatus{object.Status.ContainerStatuses, object.Status.InitContainerStatuses} {
-		for i := range statuses {
-			if statuses[i].ImageID == id {
-				return true
-			}
+	for _, status := range kube.Statuses(object) {
+		if status.ImageID == id {
+			return true
 		}
 	}
-	for _, containers := range [][]corev1.Container{object.Spec.Containers, object.Spec.InitContainers} {
-		for i := range containers {
-			if idOf(containers[i].Image) == id {
-				return true
-			}
+	for _, c := range kube.Containers(object) {
+		if idOf(c.Image) == id {
+			return true
 		}
 	}
 	return false

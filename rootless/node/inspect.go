@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/peapod/peapod/rootless/api"
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // pauseName is the container name that container runtimes give a Pod's pause.
@@ -68,7 +69,7 @@ func (n *Node) describe(object *corev1.Pod, name string, attempt int32) api.Cont
 func (n *Node) describeInstance(object *corev1.Pod, i *instance) api.Container {
 	c := n.describe(object, i.Owner.Name, i.Owner.Attempt)
 	c.ID, c.Created, c.Image, c.LogPath, c.Bundle = i.ID, i.CreatedAt, i.imageID, i.logPath, n.paths.ContainerRun(i.ID)
-	if spec := findContainer(object, i.Owner.Name); spec != nil {
+	if spec := kube.FindContainer(object, i.Owner.Name); spec != nil {
 		c.ImageName = spec.Image
 	}
 	if _, spec, err := n.runtime.Load(i.ID); err == nil {
@@ -87,7 +88,7 @@ func (n *Node) describeInstance(object *corev1.Pod, i *instance) api.Container {
 
 // terminated finds how an instance ended in the Pod's status.
 func terminated(object *corev1.Pod, id string) *corev1.ContainerStateTerminated {
-	for _, s := range object.Status.ContainerStatuses {
+	for _, s := range kube.Statuses(object) {
 		for _, t := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
 			if t != nil && trimScheme(t.ContainerID) == id {
 				return t

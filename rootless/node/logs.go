@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/logs"
 )
 
@@ -70,27 +71,20 @@ func (s *logStream) Close() error {
 // defaultContainer is the annotation that names the container meant when none is named.
 const defaultContainer = "kubectl.kubernetes.io/default-container"
 
-// statusOf finds the status of a container; an empty name is set to the default's. The status is nil if the container has
+// statusOf finds the status of a container; an empty name is set to the default's, the first where no annotation names one. The status is nil if the container has
 // none yet.
 func statusOf(object *corev1.Pod, name *string) (*corev1.ContainerStatus, error) {
-	var names []string
-	for _, c := range object.Spec.Containers {
-		names = append(names, c.Name)
-	}
 	if *name == "" {
 		*name = object.Annotations[defaultContainer]
 	}
 	if *name == "" {
-		if len(names) > 1 {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("a container name must be specified for pod %s, choose one of: [%s]", object.Name, strings.Join(names, " ")))
-		}
-		*name = names[0]
+		*name = object.Spec.Containers[0].Name
 	}
-	if findContainer(object, *name) == nil {
+	if kube.FindContainer(object, *name) == nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("container %s is not valid for pod %s", *name, object.Name))
 	}
-	for i := range object.Status.ContainerStatuses {
-		if s := &object.Status.ContainerStatuses[i]; s.Name == *name {
+	for _, s := range kube.Statuses(object) {
+		if s.Name == *name {
 			return s, nil
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -147,19 +146,12 @@ func TestEventsAreCounted(t *testing.T) {
 	l.forget(pod)
 }
 
-func TestParseSignal(t *testing.T) {
-	for s, want := range map[string]syscall.Signal{"SIGQUIT": syscall.SIGQUIT, "quit": syscall.SIGQUIT, "3": syscall.SIGQUIT, "nonsense": 0, "-1": 0, "": 0, "900": 0} {
-		if got, ok := parseSignal(s); got != want || ok != (want != 0) {
-			t.Errorf("%q: got %v, %v", s, got, ok)
-		}
-	}
-}
-
 func TestStatusOf(t *testing.T) {
 	pod, name := testPod("demo"), ""
-	if _, err := statusOf(pod, &name); !apierrors.IsBadRequest(err) {
-		t.Errorf("no container named: %v", err)
+	if _, err := statusOf(pod, &name); err != nil || name != "a" {
+		t.Errorf("no container named: got %q, %v", name, err)
 	}
+	name = ""
 	pod.Annotations = map[string]string{defaultContainer: "b"}
 	if _, err := statusOf(pod, &name); err != nil || name != "b" {
 		t.Errorf("got %q, %v", name, err)

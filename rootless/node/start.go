@@ -22,7 +22,7 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 	failed := func(id, reason string, err error) lifecycle.Event {
 		return lifecycle.StartFailed{Container: a.Container, Attempt: a.Attempt, ID: id, Reason: reason, Err: err.Error()}
 	}
-	c := findContainer(object, a.Container)
+	c := kube.FindContainer(object, a.Container)
 	img, err := p.node.images.Get(a.ImageID)
 	if err != nil {
 		return failed("", lifecycle.CreateContainerError, err)
@@ -80,15 +80,6 @@ func (p *pod) discard(id string) {
 	if err := p.node.runtime.Remove(id); err != nil {
 		p.log.Error("remove a container's files", "id", id, "error", err)
 	}
-}
-
-func findContainer(object *corev1.Pod, name string) *corev1.Container {
-	for i := range object.Spec.Containers {
-		if object.Spec.Containers[i].Name == name {
-			return &object.Spec.Containers[i]
-		}
-	}
-	return nil
 }
 
 // specification is the container's OCI specification.
