@@ -33,7 +33,7 @@ func TestExpand(t *testing.T) {
 		"$é":          "$é",
 		"$()":         "empty",
 	} {
-		if got := expand(in, values); got != want {
+		if got := expand(in, func(name string) (string, bool) { value, ok := values[name]; return value, ok }); got != want {
 			t.Errorf("expand(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -62,7 +62,7 @@ func TestEnvironment(t *testing.T) {
 		{Name: "URL", Value: "http://$(IP)/$(APP)/$$(APP)/$(PATH)"},
 		{Name: "ME", Value: "$(ME)-again"},
 	}}
-	got, err := Environment(pod, container, Node{Name: "box", IPs: []string{"192.0.2.1", "2001:db8::1"}}, []string{"10.0.0.2", "fd00::2"})
+	got, err := Environment(pod, container, Sources{Node: Node{Name: "box", IPs: []string{"192.0.2.1", "2001:db8::1"}}, PodIPs: []string{"10.0.0.2", "fd00::2"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestEnvironment(t *testing.T) {
 	if !slices.Equal(command, []string{"sh", "demo-again"}) || args != nil {
 		t.Errorf("command %q, args %q", command, args)
 	}
-	if _, err := Environment(pod, &corev1.Container{Env: []corev1.EnvVar{{Name: "X", ValueFrom: &corev1.EnvVarSource{}}}}, Node{}, nil); err == nil {
+	if _, err := Environment(pod, &corev1.Container{Env: []corev1.EnvVar{{Name: "X", ValueFrom: &corev1.EnvVarSource{}}}}, Sources{}); err == nil {
 		t.Error("a source that is not supported is no error")
 	}
 }

@@ -58,7 +58,7 @@ func fuzzEntry(t *testing.T, e *Entry) {
 	if pod, ok := o.(*corev1.Pod); ok {
 		QOS(pod)
 		for i := range pod.Spec.Containers {
-			if env, err := Environment(pod, &pod.Spec.Containers[i], Node{}, nil); err == nil {
+			if env, err := Environment(pod, &pod.Spec.Containers[i], sourcesOf(nil, nil)); err == nil {
 				Command(&pod.Spec.Containers[i], env)
 			}
 		}

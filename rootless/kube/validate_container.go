@@ -44,6 +44,7 @@ func validateCommon(c *corev1.Container, at *field.Path) field.ErrorList {
 	errs = append(errs, validateTerminationMessage(c.TerminationMessagePolicy, at.Child("terminationMessagePolicy"))...)
 	errs = append(errs, validatePorts(c.Ports, at.Child("ports"))...)
 	errs = append(errs, validateEnv(c.Env, at.Child("env"))...)
+	errs = append(errs, validateEnvFrom(c.EnvFrom, at.Child("envFrom"))...)
 	errs = append(errs, validateResources(&c.Resources, at.Child("resources"))...)
 	return append(errs, validateSecurity(c.SecurityContext, at.Child("securityContext"))...)
 }
@@ -119,6 +120,15 @@ func validateValueFrom(variable *corev1.EnvVar, path *field.Path) field.ErrorLis
 	if from.FieldRef != nil {
 		errs = append(errs, validateFieldRef(from.FieldRef, path.Child("fieldRef"))...)
 	}
+	if from.ResourceFieldRef != nil {
+		errs = append(errs, validateResourceRef(from.ResourceFieldRef, path.Child("resourceFieldRef"))...)
+	}
+	if ref := from.ConfigMapKeyRef; ref != nil {
+		errs = append(errs, validateKeyRef(ref.Name, ref.Key, path.Child("configMapKeyRef"))...)
+	}
+	if ref := from.SecretKeyRef; ref != nil {
+		errs = append(errs, validateKeyRef(ref.Name, ref.Key, path.Child("secretKeyRef"))...)
+	}
 	switch {
 	case sources == 0:
 		errs = append(errs, field.Invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"))
@@ -126,6 +136,40 @@ func validateValueFrom(variable *corev1.EnvVar, path *field.Path) field.ErrorLis
 		errs = append(errs, field.Invalid(path, "", "may not be specified when `value` is not empty"))
 	case sources > 1:
 		errs = append(errs, field.Invalid(path, "", "may not have more than one field specified at a time"))
+	}
+	return errs
+}
+
+func validateKeyRef(name, key string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if name == "" {
+		errs = append(errs, field.Required(path.Child("name"), ""))
+	}
+	if key == "" {
+		return append(errs, field.Required(path.Child("key"), ""))
+	}
+	return append(errs, invalid(path.Child("key"), key, validation.IsConfigMapKey(key))...)
+}
+
+func validateEnvFrom(sources []corev1.EnvFromSource, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range sources {
+		s, at := &sources[i], path.Index(i)
+		if s.Prefix != "" {
+			errs = append(errs, invalid(at.Child("prefix"), s.Prefix, validation.IsRelaxedEnvVarName(s.Prefix))...)
+		}
+		if s.ConfigMapRef != nil && s.ConfigMapRef.Name == "" {
+			errs = append(errs, field.Required(at.Child("configMapRef", "name"), ""))
+		}
+		if s.SecretRef != nil && s.SecretRef.Name == "" {
+			errs = append(errs, field.Required(at.Child("secretRef", "name"), ""))
+		}
+		switch {
+		case s.ConfigMapRef == nil && s.SecretRef == nil:
+			errs = append(errs, field.Invalid(at, "", "must specify one of: `configMapRef` or `secretRef`"))
+		case s.ConfigMapRef != nil && s.SecretRef != nil:
+			errs = append(errs, field.Invalid(at, "", "may not have more than one field specified at a time"))
+		}
 	}
 	return errs
 }

@@ -92,7 +92,7 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 	if err := p.node.maps.Contain(user.UID, user.GID); err != nil && !single {
 		return nil, err
 	}
-	env, err := kube.Environment(object, c, p.node.info(), ips)
+	env, err := kube.Environment(object, c, p.sources(ips))
 	if err != nil {
 		return nil, err
 	}
