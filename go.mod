@@ -1,6 +1,6 @@
 module github.com/peapod/peapod
 
-go 1.26.0
+go 1.26.3
 
 // Images. go.podman.io/image/v5 and go.podman.io/storage are github.com/containers/image/v5 and github.com/containers/storage: their
 // project moved them to these module paths in 2025, and the old ones get no more releases.
@@ -31,7 +31,8 @@ require (
 require (
 	github.com/google/nftables v0.3.0 // rules without the nft program
 	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42
-	golang.org/x/net v0.62.0 // DNS messages
+	golang.org/x/net v0.62.0 // DNS messages, packet filters
+	gvisor.dev/gvisor v0.0.0-20260905035102-160fafc42237 // a TCP/IP stack, for kernels without tproxy
 )
 
 // The Kubernetes API.
@@ -75,6 +76,7 @@ require (
 	github.com/fxamacker/cbor/v2 v2.9.1 // indirect
 	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect
+	github.com/google/btree v1.1.3 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/google/go-containerregistry v0.21.6 // indirect
 	github.com/google/go-intervals v0.0.2 // indirect
@@ -84,7 +86,7 @@ require (
 	github.com/klauspost/pgzip v1.2.6 // indirect
 	github.com/mattn/go-runewidth v0.0.31 // indirect
 	github.com/mattn/go-sqlite3 v1.14.48 // indirect
-	github.com/mdlayher/socket v0.5.0 // indirect
+	github.com/mdlayher/socket v0.5.1 // indirect
 	github.com/miekg/pkcs11 v1.1.2 // indirect
 	github.com/mistifyio/go-zfs/v4 v4.0.0 // indirect
 	github.com/moby/moby/client v0.5.1 // indirect
@@ -108,7 +110,9 @@ require (
 	github.com/youmark/pkcs8 v0.0.0-20240726163527-a2c0da244d78 // indirect
 	go.yaml.in/yaml/v2 v2.4.4 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/exp v0.0.0-20250711185948-6ae5c78190dc // indirect
 	golang.org/x/text v0.43.0 // indirect
+	golang.org/x/time v0.15.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260526163538-3dc84a4a5aaa // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260526163538-3dc84a4a5aaa // indirect

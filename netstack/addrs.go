@@ -26,6 +26,12 @@ func nth(p netip.Prefix, n uint32) netip.Addr {
 	return a
 }
 
+// numberOf is the number of an address in a range, if its range has no more than 2^32.
+func numberOf(p netip.Prefix, a netip.Addr) uint32 {
+	tail := func(a netip.Addr) uint32 { b := a.AsSlice(); return binary.BigEndian.Uint32(b[len(b)-4:]) }
+	return tail(a) - tail(p.Masked().Addr())
+}
+
 // hardwareAddr derives a MAC from an IPv4 address, locally administered and unicast, so that a Pod that comes back with its
 // address also has the MAC that its neighbours remember.
 func hardwareAddr(v4 netip.Addr) []byte {

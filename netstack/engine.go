@@ -33,6 +33,7 @@ type engineKind struct {
 // engineKinds in the order in which they are tried.
 var engineKinds = []engineKind{
 	{"relay", openRelayEngine, clearRelayEngine},
+	{"gvisor", openGvisorEngine, clearGvisorEngine},
 }
 
 // startEngine takes the engine of the configuration, or the first that the kernel has all parts for.

@@ -139,6 +139,20 @@ func deliverLocally(family uint8) []*message {
 	}
 }
 
+// blackhole is a default route to nowhere. Without it the kernel would tell Pods that it has no route, at least in IPv6 and where it
+// forwards.
+func blackhole(family uint8) *message {
+	return newMessage("add route to nowhere", unix.RTM_NEWROUTE, createNew,
+		routeHeader(family, unix.RT_TABLE_MAIN, unix.RT_SCOPE_UNIVERSE, unix.RTN_BLACKHOLE)...).
+		accept(unix.EEXIST)
+}
+
+func deleteBlackhole(family uint8) *message {
+	return newMessage("delete route to nowhere", unix.RTM_DELROUTE, 0,
+		routeHeader(family, unix.RT_TABLE_MAIN, unix.RT_SCOPE_UNIVERSE, unix.RTN_BLACKHOLE)...).
+		accept(unix.ESRCH)
+}
+
 // A link is what peapod reads back of a network device.
 type link struct {
 	index  int32
