@@ -51,6 +51,9 @@ func (a *app) manifests(m *manifestFlags) ([]kube.Entry, error) {
 				return nil, err
 			}
 			found, err := kube.Decode(file, data)
+			if err == nil {
+				err = absoluteHostPaths(file, found)
+			}
 			objects = append(objects, found...)
 			mistakes = append(mistakes, err)
 		}
@@ -64,6 +67,19 @@ func (a *app) manifests(m *manifestFlags) ([]kube.Entry, error) {
 		}
 	}
 	return objects, nil
+}
+
+// absoluteHostPaths lets relative host paths begin in the folder of the manifest that has them, those of standard input in the working
+// directory.
+func absoluteHostPaths(file string, entries []kube.Entry) error {
+	dir, err := filepath.Abs(filepath.Dir(file)) // that of "-" is "."
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		entries[i].AbsoluteHostPaths(dir)
+	}
+	return nil
 }
 
 // settleNamespace gives an object that names no namespace that of the command line, and refuses one that names another.

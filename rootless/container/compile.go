@@ -57,10 +57,8 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 	if spec.Process.Terminal {
 		b.given = map[string]any{ptsFolder: b.Inherit(devptsFD)}
 	}
-	for _, m := range spec.Mounts {
-		if err := b.mount(m); err != nil {
-			return nil, fmt.Errorf("mount %s: %w", m.Destination, err)
-		}
+	if err := b.mounts(spec.Mounts, false); err != nil {
+		return nil, err
 	}
 	b.devices(spec.Linux.Devices)
 	if spec.Process.Terminal {
@@ -72,6 +70,9 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 	b.adjustOOM(spec.Process.OOMScoreAdj)
 	b.mask(spec.Linux.MaskedPaths)
 	b.protect(spec.Linux.ReadonlyPaths)
+	if err := b.mounts(spec.Mounts, true); err != nil {
+		return nil, err
+	}
 	if spec.Root.Readonly {
 		b.setAttributes("make the root file system read-only", b.root, unix.MOUNT_ATTR_RDONLY)
 	}
@@ -83,6 +84,19 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 		return nil, err
 	}
 	return b.Plan, nil
+}
+
+// mounts appends those mounts that are late, or all others.
+func (b *builder) mounts(list []specs.Mount, isLate bool) error {
+	for _, m := range list {
+		if late(m) != isLate {
+			continue
+		}
+		if err := b.mount(m); err != nil {
+			return fmt.Errorf("mount %s: %w", m.Destination, err)
+		}
+	}
+	return nil
 }
 
 // ownsProcesses tells whether the container has a process namespace of its own, which ends with its first process.

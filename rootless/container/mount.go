@@ -35,16 +35,7 @@ func (b *builder) mount(m specs.Mount) error {
 	attr, data := splitOptions(m.Options)
 	what := "mount " + m.Destination
 	if m.Type == "bind" {
-		source := b.Inherit(bindFD + m.Destination)
-		if attr != 0 {
-			b.setAttributes(what, source, attr)
-		}
-		if m.Destination == "/proc" { // the host's: what is done to ours is done to it
-			b.attach(what, source, m.Destination)
-			return nil
-		}
-		b.moveOnto(what, source, b.bindTarget(what, m))
-		return nil
+		return b.bind(what, m)
 	}
 	if given := b.given[m.Destination]; given != nil {
 		b.attach(what, given, m.Destination)
@@ -105,16 +96,34 @@ func (b *builder) target(what, destination string) plan.Ref {
 	return b.realFolder(what+": it must be a folder and no symbolic link", b.root, relative(destination))
 }
 
-// bindTarget finds the place of a bind mount: a folder for a folder, a file for a file.
-func (b *builder) bindTarget(what string, m specs.Mount) plan.Ref {
+// bind appends a bind mount, whose source the Plan inherits: a folder goes to a folder, any other file to a file.
+func (b *builder) bind(what string, m specs.Mount) error {
+	o, err := parseMountOptions(m)
+	if err != nil {
+		return err
+	}
+	source, destination := b.Inherit(bindFD+m.Destination), path.Clean(m.Destination)
+	b.change(what, source, o)
+	switch destination {
+	case "/etc/hosts", "/etc/hostname", "/etc/resolv.conf": // these are known to be files
+		b.moveOnto(what, source, b.file(what, b.root, relative(destination)))
+	case "/proc": // the host's: what is done to ours is done to it
+		b.attach(what, source, destination)
+	case "/dev/shm", "/dev/mqueue":
+		b.moveOnto(what, source, b.realFolder(what, b.mounted["/dev"], path.Base(destination)))
+	default:
+		b.forget(destination)
+		b.moveTree(what, source, destination)
+	}
+	return nil
+}
+
+// late tells whether a bind mount covers, or is in, a file system of ours that is not finished when the others are made. It is mounted
+// when that is.
+func late(m specs.Mount) bool {
 	destination := path.Clean(m.Destination)
-	if fd, ok := b.mounted[path.Dir(destination)]; ok {
-		return b.realFolder(what, fd, path.Base(destination))
-	}
-	if m.Destination == "/etc/hosts" || m.Destination == "/etc/hostname" || m.Destination == "/etc/resolv.conf" {
-		return b.file(what, b.root, relative(destination))
-	}
-	return b.folder(what, b.root, relative(destination))
+	top, _, _ := strings.Cut(relative(destination), "/")
+	return m.Type == "bind" && (top == "dev" || top == "sys") && destination != "/dev/shm" && destination != "/dev/mqueue"
 }
 
 func (b *builder) moveOnto(what string, source any, target plan.Ref) {

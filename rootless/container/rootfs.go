@@ -30,6 +30,15 @@ func overlay(lowers []string, upper, work string) (*os.File, error) {
 	return f, err
 }
 
+// ReadOnly mounts layers, uppermost first, with nothing above them, detached. Overlay wants at least two directories then, so a single
+// layer is mounted as it is.
+func ReadOnly(layers []string) (*os.File, error) {
+	if len(layers) == 1 {
+		return OpenTree(layers[0], unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NODEV)
+	}
+	return overlay(layers, "", "")
+}
+
 // oldOverlay is set when the kernel has refused a mount layer by layer and taken the same one as a list.
 var oldOverlay atomic.Bool
 
@@ -47,11 +56,18 @@ func overlayByLayer(lowers []string, upper, work string) (*os.File, error) {
 		}
 	}
 	for _, o := range [][2]string{{"upperdir", upper}, {"workdir", work}, {"source", "overlay"}} {
+		if o[1] == "" {
+			continue
+		}
 		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
 			return nil, &os.PathError{Op: "overlay " + o[0], Path: o[1], Err: contextError(fs, err)}
 		}
 	}
-	for _, flag := range []string{"userxattr", "volatile"} {
+	flags := []string{"userxattr", "volatile"}
+	if upper == "" {
+		flags = flags[:1]
+	}
+	for _, flag := range flags {
 		if err := unix.FsconfigSetFlag(fs, flag); err != nil {
 			return nil, os.NewSyscallError("overlay "+flag, contextError(fs, err))
 		}
@@ -79,11 +95,17 @@ func contextError(fs int, err error) error {
 // overlayByList mounts in the old way, all layers in one option: they must fit into a page. The mount is made
 // on the work directory's parent, copied, and taken off again.
 func overlayByList(lowers []string, upper, work string) (*os.File, error) {
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,userxattr,volatile", strings.Join(lowers, ":"), upper, work)
+	options := "userxattr,lowerdir=" + strings.Join(lowers, ":")
+	if upper != "" {
+		options += fmt.Sprintf(",upperdir=%s,workdir=%s,volatile", upper, work)
+	}
 	if len(options) >= os.Getpagesize() {
 		return nil, fmt.Errorf("mount overlay: the image has too many layers (%d) for this kernel; Linux 6.8 takes more", len(lowers))
 	}
 	on := filepath.Dir(work)
+	if work == "" {
+		on = lowers[0]
+	}
 	if err := unix.Mount("overlay", on, "overlay", unix.MS_NODEV, options); err != nil {
 		return nil, &os.PathError{Op: "mount overlay", Path: on, Err: err}
 	}

@@ -109,6 +109,8 @@ type Sources struct {
 	Owner   Owner
 	Cgroup  *os.File // where it starts, if cgroups are delegated
 	Stdin   bool     // it reads what is written to Streams.Stdin
+	// Volumes are detached mounts by the destinations of the specification's bind mounts. Start closes them.
+	Volumes map[string]*os.File
 	// Keep is given, by name, what is to outlive this process: see OpenStreams. It may be nil.
 	Keep func(name string, f *os.File)
 }
@@ -155,6 +157,9 @@ func (r *Runtime) start(id string, spec *specs.Spec, s Sources, in inside) (*Con
 	}
 	files := map[string]*os.File{sandboxFD: s.Sandbox, rootFD: s.Root.File, devptsFD: in.devpts}
 	defer closeBinds(files)
+	for destination, f := range s.Volumes {
+		files[bindFD+destination] = f
+	}
 	if err := openBinds(files, spec.Mounts); err != nil {
 		return nil, err
 	}
@@ -213,7 +218,7 @@ func startError(err error, program string) error {
 
 func openBinds(files map[string]*os.File, mounts []specs.Mount) error {
 	for _, m := range mounts {
-		if m.Type != "bind" {
+		if m.Type != "bind" || files[bindFD+m.Destination] != nil {
 			continue
 		}
 		f, err := OpenTree(m.Source, 0)

@@ -33,6 +33,14 @@ type Config struct {
 	OOMScoreAdj   int                 // not less than the node's own
 	Single        bool                // the Pod's user namespace has one id
 	Devices       []specs.LinuxDevice // of the host, besides those that every container has
+	Volumes       []VolumeMount
+}
+
+// VolumeMount is a volume, or a part of one, at a place in the container.
+type VolumeMount struct {
+	Destination string // where the container sees it, absolute
+	Source      string // by path, for other runtimes; this one is given a descriptor (Sources.Volumes)
+	Options     []string
 }
 
 // Files are host paths of what every container of a Pod sees at a fixed place.
@@ -53,6 +61,9 @@ func Spec(c Config) (*specs.Spec, error) {
 	args := processArgs(c)
 	if len(args) == 0 {
 		return nil, fmt.Errorf("container %s: no command: neither the Pod nor the image names one", c.Container.Name)
+	}
+	if err := checkVolumes(c.Volumes); err != nil {
+		return nil, err
 	}
 	g.SetProcessArgs(args)
 	g.Config.Process.Env = environment(c)
@@ -156,9 +167,14 @@ func mounts(g *generate.Generator, c Config) {
 	if c.Cgroup {
 		g.AddMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup2", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})
 	}
+	var binds []specs.Mount
+	for _, v := range c.Volumes {
+		binds = append(binds, specs.Mount{Destination: path.Clean("/" + v.Destination), Type: "bind", Source: v.Source, Options: append([]string{"rbind"}, v.Options...)})
+	}
 	bind := func(destination, source string, options ...string) {
-		if source != "" {
-			g.AddMount(specs.Mount{Destination: destination, Type: "bind", Source: source, Options: append([]string{"rbind"}, options...)})
+		taken := slices.ContainsFunc(binds, func(m specs.Mount) bool { return m.Destination == destination })
+		if source != "" && !taken { // a volume of the Pod's at the same place goes before
+			binds = append(binds, specs.Mount{Destination: destination, Type: "bind", Source: source, Options: append([]string{"rbind"}, options...)})
 		}
 	}
 	bind("/dev/shm", c.Files.Shm, "nosuid", "noexec", "nodev")
@@ -166,4 +182,26 @@ func mounts(g *generate.Generator, c Config) {
 	bind("/etc/hosts", c.Files.Hosts)
 	bind("/etc/hostname", c.Files.Hostname)
 	bind("/etc/resolv.conf", c.Files.ResolvConf)
+	// What is further down comes later, or it would be covered.
+	slices.SortStableFunc(binds, func(a, b specs.Mount) int { return depth(a.Destination) - depth(b.Destination) })
+	g.Config.Mounts = append(g.Config.Mounts, binds...)
+}
+
+// checkVolumes refuses what other runtimes refuse too: what is written to /proc on a container's behalf must reach the kernel.
+func checkVolumes(volumes []VolumeMount) error {
+	for _, v := range volumes {
+		switch top, _, _ := strings.Cut(relative(v.Destination), "/"); top {
+		case ".", "proc":
+			return fmt.Errorf("%q cannot be mounted because it is the root or inside /proc", v.Destination)
+		}
+	}
+	return nil
+}
+
+// depth is how many folders a clean, absolute path goes down.
+func depth(p string) int {
+	if p == "/" {
+		return 0
+	}
+	return strings.Count(p, "/")
 }

@@ -85,6 +85,9 @@ func mergedContext(pod *corev1.Pod, c *corev1.Container) identity {
 		i = identity{user: s.RunAsUser, group: s.RunAsGroup, groups: s.SupplementalGroups, nonRoot: s.RunAsNonRoot != nil && *s.RunAsNonRoot,
 			strict: s.SupplementalGroupsPolicy != nil && *s.SupplementalGroupsPolicy == corev1.SupplementalGroupsPolicyStrict}
 	}
+	if s := pod.Spec.SecurityContext; s != nil && s.FSGroup != nil {
+		i.groups = append(slices.Clone(i.groups), *s.FSGroup) // the group of volumes is one of every container's
+	}
 	if s := c.SecurityContext; s != nil {
 		if s.RunAsUser != nil {
 			i.user = s.RunAsUser

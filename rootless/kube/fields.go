@@ -11,6 +11,7 @@ import (
 // Features are what the machine gives and not every machine has.
 type Features struct {
 	Cgroups bool // limits on CPU and memory can be set
+	IDs     bool // there are more ids than the user's own
 }
 
 // class says what becomes of a field that the user set.
@@ -40,6 +41,8 @@ const (
 	noCgroups   = "because no cgroup is delegated to this user (a systemd user session does that)"
 	noClaims    = "devices cannot be claimed without a control plane"
 	noOwner     = "without controllers"
+	oneID       = "for a user without subordinate ids: all files are his"
+	noDisks     = "an ordinary user cannot mount it"
 	noGenerator = "because names are not generated here"
 )
 
@@ -65,7 +68,6 @@ var table = map[string]rule{
 	"status":                              {class: whole}, // the node's
 
 	"spec":                               {class: honoured},
-	"spec.volumes":                       {class: notYet},
 	"spec.initContainers":                {class: honoured}, // what is in them has the rows of spec.containers
 	"spec.containers":                    {class: honoured},
 	"spec.ephemeralContainers":           {class: notYet},
@@ -110,6 +112,42 @@ var table = map[string]rule{
 	"spec.schedulingGroup":               {class: noEffect, reason: oneNode},
 	"spec.evictionResponders":            {class: noEffect, reason: oneNode},
 
+	"spec.volumes":                       {class: honoured},
+	"spec.volumes.name":                  {class: whole},
+	"spec.volumes.emptyDir":              {class: honoured},
+	"spec.volumes.emptyDir.medium":       {class: whole},
+	"spec.volumes.emptyDir.sizeLimit":    {class: whole}, // but see WithoutEffect
+	"spec.volumes.emptyDir.mode":         {class: whole},
+	"spec.volumes.hostPath":              {class: whole},
+	"spec.volumes.configMap":             {class: notYet},
+	"spec.volumes.secret":                {class: notYet},
+	"spec.volumes.downwardAPI":           {class: notYet},
+	"spec.volumes.projected":             {class: notYet},
+	"spec.volumes.persistentVolumeClaim": {class: notYet},
+	"spec.volumes.image":                 {class: notYet},
+	"spec.volumes.ephemeral":             {class: notYet},
+	"spec.volumes.gitRepo":               {class: never, reason: "Kubernetes has removed it"},
+	"spec.volumes.csi":                   {class: never, reason: "there are no drivers"},
+	"spec.volumes.gcePersistentDisk":     {class: never, reason: noDisks},
+	"spec.volumes.awsElasticBlockStore":  {class: never, reason: noDisks},
+	"spec.volumes.nfs":                   {class: never, reason: noDisks},
+	"spec.volumes.iscsi":                 {class: never, reason: noDisks},
+	"spec.volumes.glusterfs":             {class: never, reason: noDisks},
+	"spec.volumes.rbd":                   {class: never, reason: noDisks},
+	"spec.volumes.flexVolume":            {class: never, reason: noDisks},
+	"spec.volumes.cinder":                {class: never, reason: noDisks},
+	"spec.volumes.cephfs":                {class: never, reason: noDisks},
+	"spec.volumes.flocker":               {class: never, reason: noDisks},
+	"spec.volumes.fc":                    {class: never, reason: noDisks},
+	"spec.volumes.azureFile":             {class: never, reason: noDisks},
+	"spec.volumes.vsphereVolume":         {class: never, reason: noDisks},
+	"spec.volumes.quobyte":               {class: never, reason: noDisks},
+	"spec.volumes.azureDisk":             {class: never, reason: noDisks},
+	"spec.volumes.photonPersistentDisk":  {class: never, reason: noDisks},
+	"spec.volumes.portworxVolume":        {class: never, reason: noDisks},
+	"spec.volumes.scaleIO":               {class: never, reason: noDisks},
+	"spec.volumes.storageos":             {class: never, reason: noDisks},
+
 	"spec.securityContext.seLinuxOptions":                  {class: notYet},
 	"spec.securityContext.windowsOptions":                  {class: never, reason: "containers run on Linux"},
 	"spec.securityContext.runAsUser":                       {class: whole},
@@ -117,9 +155,9 @@ var table = map[string]rule{
 	"spec.securityContext.runAsNonRoot":                    {class: whole},
 	"spec.securityContext.supplementalGroups":              {class: whole},
 	"spec.securityContext.supplementalGroupsPolicy":        {class: whole},
-	"spec.securityContext.fsGroup":                         {class: notYet},
+	"spec.securityContext.fsGroup":                         {class: noEffect, reason: oneID, with: manyIDs},
 	"spec.securityContext.sysctls":                         {class: whole},
-	"spec.securityContext.fsGroupChangePolicy":             {class: notYet},
+	"spec.securityContext.fsGroupChangePolicy":             {class: noEffect, reason: oneID, with: manyIDs},
 	"spec.securityContext.seccompProfile":                  {class: honoured},
 	"spec.securityContext.seccompProfile.type":             {class: whole},
 	"spec.securityContext.seccompProfile.localhostProfile": {class: whole},
@@ -151,7 +189,7 @@ var table = map[string]rule{
 	"spec.containers.resizePolicy":                    {class: noEffect, reason: noResizing},
 	"spec.containers.restartPolicy":                   {class: whole},
 	"spec.containers.restartPolicyRules":              {class: whole},
-	"spec.containers.volumeMounts":                    {class: notYet},
+	"spec.containers.volumeMounts":                    {class: whole},
 	"spec.containers.volumeDevices":                   {class: never, reason: "an ordinary user has no block devices"},
 	"spec.containers.livenessProbe":                   {class: notYet},
 	"spec.containers.readinessProbe":                  {class: notYet},
@@ -187,6 +225,8 @@ func is[T comparable](want T) func(reflect.Value) bool {
 
 func cgroups(f Features) bool { return f.Cgroups }
 
+func manyIDs(f Features) bool { return f.IDs }
+
 // finding is a field that was set and has a row worth mentioning.
 type finding struct {
 	path *field.Path
@@ -219,6 +259,10 @@ func (w *walker) fields(v reflect.Value, key string, path *field.Path) {
 	t := v.Type()
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if t.Field(i).Anonymous && name == "" { // its fields are those of the outer one
+			w.fields(v.Field(i), key, path)
+			continue
+		}
 		w.field(v.Field(i), key+"."+name, path.Child(name))
 	}
 }
@@ -270,6 +314,9 @@ func WithoutEffect(o Object, features Features) []string {
 			lines = append(lines, f.path.String()+": has no effect "+f.rule.reason)
 		}
 	}
+	if pod, ok := o.(*corev1.Pod); ok {
+		lines = append(lines, unmeasured(pod)...)
+	}
 	return lines
 }
 
@@ -285,4 +332,16 @@ func unsupported(pod *corev1.Pod, features Features) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// unmeasured names the limits of folders on a disk: nobody counts what is in them.
+func unmeasured(pod *corev1.Pod) []string {
+	var lines []string
+	for i := range pod.Spec.Volumes {
+		if e := pod.Spec.Volumes[i].EmptyDir; e != nil && e.Medium == corev1.StorageMediumDefault && e.SizeLimit != nil && !e.SizeLimit.IsZero() {
+			at := field.NewPath("spec", "volumes").Index(i).Child("emptyDir", "sizeLimit")
+			lines = append(lines, at.String()+": has no effect on a disk, but with medium Memory")
+		}
+	}
+	return lines
 }

@@ -25,7 +25,7 @@ func TestEveryFieldHasAClass(t *testing.T) {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if name == "" {
 				if field.Type != reflect.TypeFor[corev1.Pod]().Field(0).Type { // TypeMeta
-					t.Errorf("%s: cannot walk the inlined %s; use another class than honoured", path, field.Name)
+					walk(field.Type, path)
 				}
 				continue
 			}
@@ -92,8 +92,12 @@ func reach(v reflect.Value, path []string) reflect.Value {
 		return v
 	}
 	for i := range v.NumField() {
-		if name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ","); name == path[0] {
-			field := v.Field(i)
+		field := v.Field(i)
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if name == "" && v.Type().Field(i).Anonymous && hasField(field.Type(), path[0]) {
+			return reach(field, path)
+		}
+		if name == path[0] {
 			if len(path) == 1 {
 				return field
 			}
@@ -101,6 +105,15 @@ func reach(v reflect.Value, path []string) reflect.Value {
 		}
 	}
 	panic("no field " + path[0])
+}
+
+func hasField(t reflect.Type, name string) bool {
+	for field := range t.Fields() {
+		if own, _, _ := strings.Cut(field.Tag.Get("json"), ","); own == name {
+			return true
+		}
+	}
+	return false
 }
 
 // fill gives v a value that nobody would take for a default.

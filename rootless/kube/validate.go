@@ -24,7 +24,8 @@ func Validate(pod *corev1.Pod, features Features) field.ErrorList {
 }
 
 func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
-	errs := validateContainers(spec, path.Child("containers"))
+	errs := validatePodVolumes(spec, path)
+	errs = append(errs, validateContainers(spec, path.Child("containers"))...)
 	errs = append(errs, validateInitContainers(spec, path.Child("initContainers"))...)
 	if s := spec.ActiveDeadlineSeconds; s != nil && (*s < 1 || *s > math.MaxInt32) {
 		errs = append(errs, field.Invalid(path.Child("activeDeadlineSeconds"), *s, validation.InclusiveRangeError(1, math.MaxInt32)))
@@ -143,6 +144,7 @@ func validatePodSecurity(security *corev1.PodSecurityContext, path *field.Path) 
 	for i, gid := range security.SupplementalGroups {
 		errs = append(errs, invalid(path.Child("supplementalGroups").Index(i), gid, validation.IsValidGroupID(gid))...)
 	}
+	errs = append(errs, validateFSGroup(security, path)...)
 	errs = append(errs, validateSeccomp(security.SeccompProfile, path.Child("seccompProfile"))...)
 	if p := security.SupplementalGroupsPolicy; p != nil {
 		errs = append(errs, oneOf(path.Child("supplementalGroupsPolicy"), *p, corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)...)

@@ -118,7 +118,7 @@ func validateValueFrom(variable *corev1.EnvVar, path *field.Path) field.ErrorLis
 	}
 	var errs field.ErrorList
 	if from.FieldRef != nil {
-		errs = append(errs, validateFieldRef(from.FieldRef, path.Child("fieldRef"))...)
+		errs = append(errs, validateFieldRef(from.FieldRef, envFields, path.Child("fieldRef"))...)
 	}
 	if from.ResourceFieldRef != nil {
 		errs = append(errs, validateResourceRef(from.ResourceFieldRef, path.Child("resourceFieldRef"))...)
@@ -178,10 +178,11 @@ func validateEnvFrom(sources []corev1.EnvFromSource, path *field.Path) field.Err
 var envFields = []string{"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
 	"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"}
 
-// otherFields are fields that Kubernetes knows, but not here.
-var otherFields = []string{"metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "status.phase"}
+// otherFields are fields that Kubernetes knows, but has no use for here.
+var otherFields = []string{"spec.restartPolicy", "spec.schedulerName", "status.phase"}
 
-func validateFieldRef(ref *corev1.ObjectFieldSelector, path *field.Path) field.ErrorList {
+// validateFieldRef wants one of the allowed fields, or a label or an annotation.
+func validateFieldRef(ref *corev1.ObjectFieldSelector, allowed []string, path *field.Path) field.ErrorList {
 	at := path.Child("fieldPath")
 	switch {
 	case ref.APIVersion == "":
@@ -199,10 +200,10 @@ func validateFieldRef(ref *corev1.ObjectFieldSelector, path *field.Path) field.E
 		return invalid(path, key, validation.IsQualifiedName(key))
 	case subscripted:
 		return field.ErrorList{field.Invalid(at, ref.FieldPath, "error converting fieldPath: field label does not support subscript: "+ref.FieldPath)}
-	case slices.Contains(envFields, ref.FieldPath):
+	case slices.Contains(allowed, ref.FieldPath):
 		return nil
-	case slices.Contains(otherFields, ref.FieldPath):
-		return field.ErrorList{field.NotSupported(at, ref.FieldPath, envFields)}
+	case slices.Contains(slices.Concat(envFields, volumeFields, otherFields), ref.FieldPath):
+		return field.ErrorList{field.NotSupported(at, ref.FieldPath, allowed)}
 	}
 	return field.ErrorList{field.Invalid(at, ref.FieldPath, "error converting fieldPath: field label not supported: "+ref.FieldPath)}
 }

@@ -46,7 +46,7 @@ const forever = 100 * 365 * 24 * time.Hour
 // end takes the Pod down: containers, sandbox, and if it is to be deleted, the object.
 func (s *step) end() {
 	s.stopAll()
-	if !s.allIdle() {
+	if !s.allIdle() || s.Volumes.Phase == MountingVolumes {
 		return
 	}
 	switch s.Sandbox.Phase {
@@ -101,6 +101,7 @@ func (s *step) run() {
 		s.Sandbox.Phase = CreatingSandbox
 		s.do(CreateSandbox{Attempt: s.Sandbox.Attempt})
 	}
+	s.haveVolumes()
 	for i := range s.Containers {
 		c := &s.Containers[i]
 		c.Done = c.Done || s.role(c) == sidecar && s.started(c)
@@ -115,7 +116,7 @@ func (s *step) runContainer(c *Container) {
 		s.keepOrKill(c)
 	case !s.wanted(c), !s.due(c.Crash.Until):
 	case c.Refused != nil && !s.due(c.Refused.RetryAt):
-	case s.haveImage(c) && s.Sandbox.Phase == HaveSandbox && s.turn(c):
+	case s.haveImage(c) && s.haveVolumes() && s.Sandbox.Phase == HaveSandbox && s.turn(c):
 		s.start(c)
 	}
 }

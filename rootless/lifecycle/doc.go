@@ -37,6 +37,10 @@
 //	              │                ImageFailed ──▶ failed (ErrImagePull) ──5 s──▶ backing off (ImagePullBackOff)
 //	              └───────────────────────── wait 10 s, 20 s, … 5 min ─────────────────────┘
 //
+//	volumes      none ──MountVolumes──▶ mounting ──VolumesReady──▶ ready      (asked for anew by each node)
+//	              ▲                        │
+//	              └── wait 0.5 s, 1 s, … ──┘ VolumesFailed; or VolumeSourceChanged
+//
 //	container    waiting ──StartContainer──▶ starting ──ContainerStarted──▶ running ──StopContainer──▶ stopping
 //	              ▲   ▲                         │                              │                          │
 //	              │   └── wait ── StartFailed ──┘                              └───── ContainerExited ────┤

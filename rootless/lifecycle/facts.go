@@ -15,6 +15,7 @@ type Pod struct {
 
 	StartTime  time.Time   // when this node took the Pod on
 	Sandbox    Sandbox     //
+	Volumes    Volumes     //
 	Containers []Container // in the order of kube.Containers
 	Conditions []Condition // since when each condition is what it is
 	RestartAll bool        // a container asked with its exit code for all to be restarted, and some of the old still run

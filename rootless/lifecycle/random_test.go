@@ -14,16 +14,17 @@ import (
 // world is a node that answers as it likes, but never against the rules: it keeps what is really there and checks that no
 // action contradicts it.
 type world struct {
-	t      *testing.T
-	rand   *rand.Rand
-	now    time.Time
-	pod    *Pod
-	trail  []string
-	open   []Action        // requests that are not answered
-	box    bool            // the sandbox exists
-	alive  map[string]bool // "container attempt" of running instances
-	wakeAt time.Time
-	done   bool
+	t       *testing.T
+	rand    *rand.Rand
+	now     time.Time
+	pod     *Pod
+	trail   []string
+	open    []Action        // requests that are not answered
+	box     bool            // the sandbox exists
+	volumes bool            // the last request for volumes was answered well
+	alive   map[string]bool // "container attempt" of running instances
+	wakeAt  time.Time
+	done    bool
 }
 
 // TestRandom plays many random lives. Whatever happens, the Pod's requests make sense, its facts go through JSON, and when it is deleted
@@ -49,7 +50,7 @@ func (w *world) live(seed int) {
 		}
 	}()
 	policies := []string{"Always", "OnFailure", "Never"}
-	words := []string{policies[seed%3], "grace=7"}
+	words := []string{policies[seed%3], "grace=7", "volume=v"}
 	if seed%2 == 0 {
 		words = append(words, "init:i=i:1", "sidecar:s=s:1+startup+preStop", "init:j=j:1", "sidecar:t=t:1+live+postStart")
 	}
@@ -118,6 +119,7 @@ func (w *world) happen() {
 			w.step(ProbeChanged{Container: p.Container, Attempt: p.Attempt, Kind: p.Kind, Success: w.rand.IntN(2) == 0})
 		}
 	default: // an answer to a question of long ago
+		w.step(VolumeSourceChanged{})
 		w.step(ImageReady{Container: "a", Image: "old", ImageID: "old"})
 		w.step(ContainerExited{Container: "b", Attempt: -1, At: w.now})
 	}
@@ -127,7 +129,7 @@ func (w *world) happen() {
 func (w *world) restartNode() {
 	w.pod = roundTrip(w.t, w.pod)
 	open := w.open
-	w.open, w.wakeAt = nil, time.Time{}
+	w.open, w.wakeAt, w.volumes = nil, time.Time{}, false
 	for _, a := range open {
 		if start, ok := a.(StartContainer); ok && w.rand.IntN(2) == 0 {
 			w.alive[instance(start.Container, start.Attempt)] = true
@@ -164,6 +166,12 @@ func (w *world) answerAny() {
 		w.box = false
 		clear(w.alive)
 		w.step(SandboxRemoved{})
+	case MountVolumes:
+		if w.volumes = good; good {
+			w.step(VolumesReady{})
+		} else {
+			w.step(VolumesFailed{Failures: []VolumeFailure{{Volume: "v", Err: "no"}}})
+		}
 	case PullImage:
 		if good {
 			w.step(ImageReady{Container: a.Container, Image: a.Image, ImageID: "id"})
@@ -241,6 +249,9 @@ func (w *world) take(a Action) {
 		if !w.box || w.pod.Sandbox.Phase != HaveSandbox {
 			w.t.Errorf("start without a sandbox")
 		}
+		if !w.volumes {
+			w.t.Errorf("start without volumes")
+		}
 		if w.pod.Object.DeletionTimestamp != nil {
 			w.t.Errorf("start of a deleted Pod")
 		}
@@ -261,6 +272,11 @@ func (w *world) take(a Action) {
 		return
 	case Finish:
 		w.done = true
+		for _, open := range w.open {
+			if _, ok := open.(MountVolumes); ok {
+				w.t.Errorf("finished while volumes are being mounted")
+			}
+		}
 		return
 	case Emit:
 		return

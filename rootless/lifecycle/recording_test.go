@@ -103,8 +103,8 @@ func (s *story) step(e Event) {
 	roundTrip(s.t, s.pod)
 }
 
-// newPod reads "Always grace=5 deadline=60 init:name=image:tag sidecar:name=image name=image,Never+postStart+live …": what follows a plus is
-// a hook, a probe or a restart policy of the container.
+// newPod reads "Always grace=5 deadline=60 volume=name init:name=image:tag sidecar:name=image name=image,Never+postStart+live …": what follows
+// a plus is a hook, a probe or a restart policy of the container.
 func newPod(t *testing.T, words []string) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: "default", UID: "uid", Generation: 1},
@@ -120,6 +120,9 @@ func newPod(t *testing.T, words []string) *corev1.Pod {
 		case "deadline":
 			deadline := number(t, value)
 			pod.Spec.ActiveDeadlineSeconds = &deadline
+			continue
+		case "volume":
+			pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: value})
 			continue
 		}
 		list := &pod.Spec.Containers
@@ -224,6 +227,12 @@ func (s *story) event(words []string) Event {
 		return SandboxLost{}
 	case "sandbox-removed":
 		return SandboxRemoved{}
+	case "volumes-ready":
+		return VolumesReady{}
+	case "volume-failed":
+		return VolumesFailed{Failures: []VolumeFailure{{Volume: arg(1), Err: rest(2)}}}
+	case "volume-source-changed":
+		return VolumeSourceChanged{}
 	case "pulling":
 		return ImagePulling{Container: arg(1), Image: image()}
 	case "present":

@@ -76,6 +76,8 @@ func (s *step) note(e Event) {
 		s.deleteRequested(e)
 	case SandboxReady, SandboxFailed, SandboxLost, SandboxRemoved:
 		s.noteSandbox(e)
+	case VolumesReady, VolumesFailed, VolumeSourceChanged:
+		s.noteVolumes(e)
 	case ImagePulling:
 		if c := s.pulling(e.Container, e.Image); c != nil && s.spec(c).ImagePullPolicy != corev1.PullAlways {
 			s.emit(corev1.EventTypeNormal, "Pulling", c.Name, "Pulling image %q", e.Image)
@@ -109,6 +111,7 @@ func (s *step) adopted() {
 	case RemovingSandbox:
 		s.Sandbox.Phase = LostSandbox
 	}
+	s.Volumes = Volumes{} // what they show may have changed meanwhile
 	for i := range s.Containers {
 		c := &s.Containers[i]
 		c.Starting, c.Hook, c.StopBy, c.Asked = false, NoHook, time.Time{}, time.Time{}

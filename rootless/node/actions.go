@@ -213,7 +213,7 @@ func (p *pod) removeFiles() {
 		}
 	}
 	// The kernel takes its time to delete a veth; nothing waits for it but the addresses.
-	err := errors.Join(p.node.hub.Detach(string(p.uid)), sandbox.Clean(p.node.paths, p.uid), os.RemoveAll(p.node.paths.PodRun(p.uid)),
+	err := errors.Join(p.node.hub.Detach(string(p.uid)), sandbox.Clean(p.node.paths, p.uid), p.endVolumes(),
 		os.RemoveAll(p.node.paths.PodLogs(p.namespace, p.name, p.uid)))
 	if err != nil {
 		p.log.Error("remove the Pod's files", "error", err)

@@ -140,10 +140,13 @@ func (n *Node) removeStrayPods(objects []*corev1.Pod) error {
 		if err == nil && s != nil {
 			err = s.Stop(n.paths, uid)
 		}
-		err = errors.Join(err, sandbox.Clean(n.paths, uid), os.RemoveAll(n.paths.PodRun(uid)))
+		err = errors.Join(err, sandbox.Clean(n.paths, uid), n.removeVolumes(uid))
 		if err != nil {
 			n.log.Error("remove what is left of a Pod", "uid", uid, "error", err)
 		}
+	}
+	if err := n.removeStrayVolumes(known); err != nil {
+		n.log.Error("remove volumes of Pods that are no more", "error", err)
 	}
 	for _, id := range n.hub.Attached() {
 		if !known[id] {

@@ -65,7 +65,9 @@ func (n *Node) WatchObjects(ctx context.Context, kind *kube.Kind, namespace, res
 }
 
 // features are what this machine gives.
-func (n *Node) features() kube.Features { return kube.Features{Cgroups: n.cgroups != nil} }
+func (n *Node) features() kube.Features {
+	return kube.Features{Cgroups: n.cgroups != nil, IDs: !n.maps.Single()}
+}
 
 // ApplyObject is in api.Backend.
 func (n *Node) ApplyObject(_ context.Context, o kube.Object, options api.ApplyOptions) (*api.ApplyResult, error) {

@@ -21,6 +21,7 @@ type pod struct {
 	log             *slog.Logger
 	mailbox         *mailbox
 	crew            *crew
+	volumes         volumes
 
 	// Below: the loop's alone.
 	facts *lifecycle.Pod
@@ -87,6 +88,8 @@ func (p *pod) perform(a lifecycle.Action) {
 		p.do(func() lifecycle.Event { return p.createSandbox(object) })
 	case lifecycle.RemoveSandbox:
 		p.do(func() lifecycle.Event { return p.removeSandbox() })
+	case lifecycle.MountVolumes:
+		p.do(func() lifecycle.Event { return p.mountVolumes(object) })
 	case lifecycle.PullImage:
 		p.do(func() lifecycle.Event { return p.pullImage(object, a) })
 	case lifecycle.StartContainer:

@@ -42,11 +42,12 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 		return failed("", lifecycle.CreateContainerError, err)
 	}
 	defer root.File.Close()
-	spec, err := p.specification(object, c, ips, img, root, sandbox.Process.Pid)
+	spec, volumes, err := p.specification(object, c, ips, img, root, sandbox.Process.Pid)
 	if err != nil {
 		p.discard(id)
 		return failed("", lifecycle.CreateContainerConfigError, err)
 	}
+	defer closeAll(volumes)
 	group, err := p.makeGroup(id, c)
 	if err != nil {
 		p.discard(id)
@@ -57,7 +58,7 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 	}
 	owner := container.Owner{PodUID: string(p.uid), Name: a.Container, Attempt: a.Attempt, ImageID: a.ImageID, Cgroup: groupPath(group)}
 	started, streams, err := p.node.runtime.Start(id, spec, container.Sources{
-		Owner: owner, Sandbox: pidfd, Root: root, Cgroup: group, Stdin: c.Stdin, Keep: p.keeper(sandbox, id),
+		Owner: owner, Sandbox: pidfd, Root: root, Cgroup: group, Stdin: c.Stdin, Keep: p.keeper(sandbox, id), Volumes: volumes,
 	})
 	if err != nil {
 		p.drop(id, "")
@@ -82,18 +83,29 @@ func (p *pod) discard(id string) {
 	}
 }
 
-// specification is the container's OCI specification.
-func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []string, img *image.Image, root *container.Root, pausePid int) (*specs.Spec, error) {
+// specification is the container's OCI specification, with the volumes that it mounts, which the caller closes.
+func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []string, img *image.Image, root *container.Root, pausePid int) (spec *specs.Spec, volumes map[string]*os.File, err error) {
+	env, err := kube.Environment(object, c, p.sources(ips))
+	if err != nil {
+		return nil, nil, err
+	}
+	mounts, volumes, err := p.volumeParts(object, c, env)
+	if err != nil {
+		return nil, nil, err
+	}
+	if spec, err = p.specificationWith(object, c, env, mounts, img, root, pausePid); err != nil {
+		closeAll(volumes)
+	}
+	return spec, volumes, err
+}
+
+func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []string, mounts []container.VolumeMount, img *image.Image, root *container.Root, pausePid int) (*specs.Spec, error) {
 	user, err := container.ResolveUser(root.File, img.Config.User, object, c)
 	if err != nil {
 		return nil, err
 	}
 	single := p.node.maps.Single()
 	if err := p.node.maps.Contain(user.UID, user.GID); err != nil && !single {
-		return nil, err
-	}
-	env, err := kube.Environment(object, c, p.sources(ips))
-	if err != nil {
 		return nil, err
 	}
 	command, args := kube.Command(c, env)
@@ -114,7 +126,7 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 	paths := p.node.paths
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
-		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score,
+		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score, Volumes: mounts,
 		RootPath: filepath.Join(paths.ContainerRun(root.ID), "rootfs"),
 		Files:    podFilesFor(paths, object),
 	})

@@ -30,9 +30,11 @@ const (
 	seccompName    = "seccomp"     // Data: profiles that the user puts there for seccompProfile type Localhost
 	upperName      = "upper"       // Data/containers/<id>: what the container wrote; goes with the container
 	workName       = "work"        // Data/containers/<id>: overlay's scratch directory, same file system as upper
+	volumesName    = "volumes"     // Run/pods/<uid>: a tmpfs with the Pod's volumes of files, and its mounts
+	claimsName     = "claims"      // Data: <namespace>/<name>, the folder of a PersistentVolumeClaim; goes with the claim
 	logName        = "log"         // State: pods/<namespace>_<name>_<uid>/<container>/<attempt>.log, the kubelet's layout under /var/log
 	nodeLogName    = "node.log"    // State: the node's own words when nobody else keeps them
-	podsName       = "pods"        // Run: <uid>/, everything the next node must know of a Pod; State/log: see logName
+	podsName       = "pods"        // Run: <uid>/, everything the next node must know of a Pod; Data: <uid>/<volume>, emptyDirs; State/log: see logName
 	socketName     = "node.sock"   // Run: the API; answered only while a node runs
 	lockName       = "node.lock"   // Run: held by the running node, never removed
 	holderName     = "holder.json" // Run: the process that keeps the namespaces; true as long as that process lives
@@ -103,6 +105,20 @@ func (p Paths) PodRun(uid types.UID) string { return filepath.Join(p.PodsRun(), 
 
 // PodFacts is the file of the Pod's facts.
 func (p Paths) PodFacts(uid types.UID) string { return filepath.Join(p.PodRun(uid), factsName) }
+
+// PodVolumes is where a Pod's mounts and volumes of files are.
+func (p Paths) PodVolumes(uid types.UID) string { return filepath.Join(p.PodRun(uid), volumesName) }
+
+// PodsData holds one directory per Pod that has something on the disk, named by its uid.
+func (p Paths) PodsData() string { return filepath.Join(p.Data, podsName) }
+
+// PodData has the emptyDir volumes of a Pod by name.
+func (p Paths) PodData(uid types.UID) string { return filepath.Join(p.PodsData(), string(uid)) }
+
+// Claim is the folder of a PersistentVolumeClaim.
+func (p Paths) Claim(namespace, name string) string {
+	return filepath.Join(p.Data, claimsName, namespace, name)
+}
 
 // ContainersRun holds one directory per container, named by its id.
 func (p Paths) ContainersRun() string { return filepath.Join(p.Run, containersName) }
