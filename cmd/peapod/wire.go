@@ -16,7 +16,8 @@ func init() {
 		}
 		return noded.Main(ctx, noded.Options{
 			Version: ownVersion().Version, GitCommit: ownVersion().GitCommit, Debug: o.debug,
-			Rotation: logs.Rotation{MaxSize: size, MaxFiles: files},
+			Rotation:      logs.Rotation{MaxSize: size, MaxFiles: files},
+			NetworkEngine: o.engine,
 		})
 	}
 }

@@ -35,6 +35,8 @@ type Options struct {
 	GitCommit string
 	Debug     bool
 	Rotation  logs.Rotation // of containers' logs
+	// NetworkEngine forces one: see netstack.Config.
+	NetworkEngine string
 }
 
 // Node is a running node.
@@ -115,7 +117,7 @@ func (n *Node) openHub() error {
 		return fmt.Errorf("open the hub's network namespace: %w", err)
 	}
 	defer netns.Close()
-	n.hub, err = netstack.Open(netstack.Config{Netns: netns, Log: n.log})
+	n.hub, err = netstack.Open(netstack.Config{Netns: netns, Engine: n.options.NetworkEngine, Log: n.log})
 	return err
 }
 

@@ -98,6 +98,9 @@ func (i *instance) idleLeaks() []string {
 	if err != nil || m == nil {
 		return []string{fmt.Sprintf("node status: %v: %s", err, out)}
 	}
+	if engine := os.Getenv(engineVariable); engine != "" && !strings.Contains(out, "Network: "+engine+"\n") {
+		return []string{"the network engine is not " + engine + ":\n" + out}
+	}
 	return slices.Concat(i.mountLeaks(m[1]), i.linkLeaks(), i.descriptorLeaks(m[1]))
 }
 

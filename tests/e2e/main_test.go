@@ -20,6 +20,7 @@ const (
 	bareVariable   = "PEAPOD_E2E_BARE"   // set: this user has no subordinate ids
 	roleVariable   = "PEAPOD_E2E_ROLE"   // reaper or script: this process is not the suite but one of its helpers
 	scriptVariable = "PEAPOD_E2E_SCRIPT" // the file that a helper is for
+	engineVariable = "PEAPOD_NETWORK_ENGINE"
 )
 
 func TestMain(m *testing.M) {
@@ -36,6 +37,14 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	requireStage(t)
 	runAll(t, "testdata/*.txtar")
+}
+
+// TestOtherEngine runs the scripts about the network once more, on the network engine that a kernel with all parts would not choose. The leak check
+// sees to it that the node used it.
+func TestOtherEngine(t *testing.T) {
+	requireStage(t)
+	t.Setenv(engineVariable, "gvisor")
+	t.Run("gvisor", func(t *testing.T) { runAll(t, "testdata/network*.txtar", "testdata/outside*.txtar") })
 }
 
 // TestHostileImages runs images that are made to break out.
@@ -88,8 +97,8 @@ func requireUser(t *testing.T, bare bool) {
 	}
 }
 
-func runAll(t *testing.T, pattern string) {
-	for _, script := range scripts(t, pattern) {
+func runAll(t *testing.T, patterns ...string) {
+	for _, script := range scripts(t, patterns...) {
 		t.Run(scriptName(script), func(t *testing.T) {
 			t.Parallel()
 			out, err := runReaper(script)
@@ -104,11 +113,14 @@ func runAll(t *testing.T, pattern string) {
 	}
 }
 
-func scripts(t *testing.T, pattern string) []string {
+func scripts(t *testing.T, patterns ...string) (found []string) {
 	t.Helper()
-	found, err := filepath.Glob(pattern)
-	if err != nil || len(found) == 0 {
-		t.Fatalf("no scripts in %s: %v", pattern, err)
+	for _, pattern := range patterns {
+		some, err := filepath.Glob(pattern)
+		if err != nil || len(some) == 0 {
+			t.Fatalf("no scripts in %s: %v", pattern, err)
+		}
+		found = append(found, some...)
 	}
 	return found
 }

@@ -84,6 +84,7 @@ func (v *verdict) Run(_ string, f func(testscript.T)) {
 var variables = []string{
 	"HOME", "PATH", "TMPDIR", "WORK", "STAGE", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
 	"CONTAINERS_REGISTRIES_CONF", "REGISTRY", "TLS_REGISTRY", "HOST4", "HOST6",
+	engineVariable,
 }
 
 // prepare gives a script its instance.
@@ -101,6 +102,7 @@ func prepare(e *testscript.Env) error {
 	}
 	e.Setenv("PATH", filepath.Join(stage, "bin")+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	e.Setenv("STAGE", stage)
+	e.Setenv(engineVariable, os.Getenv(engineVariable))
 	e.Setenv("CONTAINERS_REGISTRIES_CONF", filepath.Join(stage, "registries.conf"))
 	for name, file := range map[string]string{"REGISTRY": "registry", "TLS_REGISTRY": "tls-registry"} {
 		address, err := os.ReadFile(filepath.Join(stage, file))
