@@ -30,6 +30,8 @@ var engineCases = []struct {
 	{"two hubs at once", twoHubsAtOnce},
 	{"the next hub serves old pods", nextHubServesOldPods},
 	{"close leaves nothing open", closeLeavesNothingOpen},
+	{"published ports show clients", publishShowsClients},
+	{"published UDP ports show clients", publishUDP},
 }
 
 func TestEngines(t *testing.T) {

@@ -23,10 +23,14 @@ const (
 
 	loopbackIndex = 1 // of lo in every network namespace: LOOPBACK_IFINDEX in the kernel
 
-	vethInfoPeer = 1 // VETH_INFO_PEER of linux/veth.h
-	fraFwmark    = 10
-	fraTable     = 15 // FRA_* of linux/fib_rules.h
-	frActToTable = 1
+	vethInfoPeer  = 1 // VETH_INFO_PEER of linux/veth.h
+	fraFwmark     = 10
+	fraTable      = 15 // FRA_* of linux/fib_rules.h
+	fraSrc        = 2
+	fraIifname    = 3
+	fraIPProto    = 22
+	fraSportRange = 23
+	frActToTable  = 1
 
 	operUp = 6 // IF_OPER_UP of linux/if.h
 
@@ -151,6 +155,34 @@ func deleteBlackhole(family uint8) *message {
 	return newMessage("delete route to nowhere", unix.RTM_DELROUTE, 0,
 		routeHeader(family, unix.RT_TABLE_MAIN, unix.RT_SCOPE_UNIVERSE, unix.RTN_BLACKHOLE)...).
 		accept(unix.ESRCH)
+}
+
+// answerRule makes what a Pod sends from one port one for this machine, whatever its destination: FRA_IP_PROTO and FRA_SPORT_RANGE are of Linux 4.17.
+func answerRule(protocol uint8, from netip.AddrPort) *message {
+	return fromPort(ruleFromBridge("add rule for answers", unix.RTM_NEWRULE, createNew, family(from.Addr()), uint8(from.Addr().BitLen())), protocol, from).
+		accept(unix.EEXIST)
+}
+
+func deleteAnswerRule(protocol uint8, from netip.AddrPort) *message {
+	return fromPort(ruleFromBridge("delete rule for answers", unix.RTM_DELRULE, 0, family(from.Addr()), uint8(from.Addr().BitLen())), protocol, from).
+		accept(unix.ENOENT)
+}
+
+func fromPort(m *message, protocol uint8, from netip.AddrPort) *message {
+	ports := binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, from.Port()), from.Port())
+	return m.attr(fraSrc, from.Addr().AsSlice()).attr8(fraIPProto, protocol).attr(fraSportRange, ports)
+}
+
+// deleteAnyAnswerRule deletes one answer rule of a family; ENOENT says that there is none.
+func deleteAnyAnswerRule(family uint8) *message {
+	return ruleFromBridge("delete rule for answers", unix.RTM_DELRULE, 0, family, 0)
+}
+
+func ruleFromBridge(what string, kind, flags uint16, family, sourceBits uint8) *message {
+	return newMessage(what, kind, flags,
+		family, uint8(0), sourceBits, uint8(0), uint8(egressTable), uint8(0), uint8(0), uint8(frActToTable), uint32(0)).
+		attrString(fraIifname, bridgeName).
+		attr32(fraTable, egressTable)
 }
 
 // A link is what peapod reads back of a network device.

@@ -106,6 +106,11 @@ func (h *Hub) dialClient(ctx context.Context, network string, client, to netip.A
 	if !h.showable(client.Addr()) {
 		return h.dial(ctx, network, netip.AddrPort{}, to)
 	}
+	if e, ok := h.engine.(answerRouter); ok {
+		if err := e.routeAnswers(network, to); err != nil {
+			return nil, err
+		}
+	}
 	conn, err := h.dial(ctx, network, client, to)
 	if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) {
 		conn, err = h.dial(ctx, network, netip.AddrPortFrom(client.Addr(), 0), to)

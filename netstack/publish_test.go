@@ -60,8 +60,8 @@ func askWho(t *testing.T, local, to netip.AddrPort) string {
 	return string(b)
 }
 
-func TestPublishShowsClients(t *testing.T) {
-	h := openHub(t, Config{})
+func publishShowsClients(t *testing.T, engine string) {
+	h := openHub(t, Config{Engine: engine})
 	pod := attachPod(t, h, "web")
 	number := freePort(t)
 	if err := h.Publish("uid-web", []Port{{Protocol: "tcp", HostPort: number, PodPort: serveWho(t, pod)}}); err != nil {
@@ -91,8 +91,8 @@ func TestPublishShowsClients(t *testing.T) {
 	}
 }
 
-func TestPublishUDP(t *testing.T) {
-	h := openHub(t, Config{})
+func publishUDP(t *testing.T, engine string) {
+	h := openHub(t, Config{Engine: engine})
 	pod := attachPod(t, h, "web")
 	number := freePort(t)
 	at := serveEchoPackets(t, pod, netip.IPv6Unspecified())

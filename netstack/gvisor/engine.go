@@ -38,6 +38,7 @@ type Engine struct {
 	udp     *packetKind
 	icmp    *packetKind
 	turn    handover
+	spared  sync.Map // keys are of type spared
 	running sync.WaitGroup
 }
 
@@ -77,6 +78,26 @@ func (e *Engine) openSockets() (err error) {
 func (e *Engine) endPackets() {
 	e.udp.table.Close()
 	e.icmp.table.Close()
+}
+
+// A spared port of a Pod is not the engine's.
+type spared struct {
+	network string // tcp or udp
+	from    netip.AddrPort
+}
+
+// Spare leaves to the hub's kernel what a Pod sends from a port, or no longer does. Flows that are there already stay.
+func (e *Engine) Spare(network string, from netip.AddrPort, spare bool) {
+	if spare {
+		e.spared.Store(spared{network, from}, true)
+	} else {
+		e.spared.Delete(spared{network, from})
+	}
+}
+
+func (e *Engine) spares(network string, from netip.AddrPort) bool {
+	_, spares := e.spared.Load(spared{network, from})
+	return spares
 }
 
 // Drop resets all flows whose source has this address.

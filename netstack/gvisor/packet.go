@@ -49,7 +49,7 @@ func (f *packetFlow) Abort() { f.once.Do(func() { _ = f.host.Close() }) }
 func (e *Engine) takePacket(kind *packetKind, key packetKey, begin uint64, payload []byte) {
 	f := kind.table.find(key)
 	if f == nil {
-		if e.turn.retired.Load() {
+		if e.turn.retired.Load() || e.spares(kind.network, key.src) {
 			return
 		}
 		var err error

@@ -21,6 +21,9 @@ import (
 // to another engine.
 func (e *Engine) takeSegment(f *tcp.Forwarder) func(stack.TransportEndpointID, *stack.PacketBuffer) bool {
 	return func(id stack.TransportEndpointID, p *stack.PacketBuffer) bool {
+		if e.spares("tcp", netip.AddrPortFrom(addressOf(id.RemoteAddress), id.RemotePort)) {
+			return true
+		}
 		head := header.TCP(p.TransportHeader().Slice())
 		if head.Flags()&(header.TCPFlagSyn|header.TCPFlagAck) != header.TCPFlagSyn {
 			return !e.turn.alone.Load() || e.turn.retired.Load()
