@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/netstack/egress"
 )
 
 // The suite of the engines: every case runs on every engine.
@@ -347,4 +349,24 @@ func openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(entries)
+}
+
+// TestEngineFallsBack has the kernel lack what the first engine needs: a stand-in in its place in the list says so, as a kernel without
+// nftables does.
+func TestEngineFallsBack(t *testing.T) {
+	kinds := engineKinds
+	defer func() { engineKinds = kinds }()
+	engineKinds = slices.Clone(kinds)
+	engineKinds[0].open = func(*Hub, egress.Config) (engine, error) { return nil, explainNft(unix.EPROTONOSUPPORT, false) }
+	h := openHub(t, Config{})
+	if h.Engine() != "gvisor" {
+		t.Errorf("got %s", h.Engine())
+	}
+	pod := attachPod(t, h, "client")
+	if got := converse(t, pod.dial(t, "tcp", serveEcho(t, nil, hostV4)), "hello"); got != "hello" {
+		t.Errorf("got %q", got)
+	}
+	if _, err := Open(Config{Netns: newNetns(t), ResolvConf: os.DevNull, Engine: "relay"}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("forced: %v", err)
+	}
 }

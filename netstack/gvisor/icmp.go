@@ -72,6 +72,9 @@ func icmpMessage(r *stack.Route, b []byte) *stack.PacketBuffer {
 // explain tells a Pod by an ICMP error why nothing came of its packet, of which begin is the beginning of the transport header. A TCP connection
 // that is refused is reset instead.
 func (e *Engine) explain(protocol tcpip.TransportProtocolNumber, key packetKey, begin uint64, o egress.Outcome) {
+	if o == egress.Refused && protocol == icmpProtocol(key.src.Addr().Is4()) {
+		o = egress.Prohibited // there is no port that could be refused
+	}
 	kind, code, ok := unreachable(key.src.Addr().Is4(), o)
 	if !ok {
 		return
