@@ -18,6 +18,7 @@ func init() {
 			Version: ownVersion().Version, GitCommit: ownVersion().GitCommit, Debug: o.debug,
 			Rotation:      logs.Rotation{MaxSize: size, MaxFiles: files},
 			NetworkEngine: o.engine,
+			Runtime:       o.runtime,
 		})
 	}
 }

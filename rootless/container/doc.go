@@ -10,6 +10,8 @@
 //	Exec                     compiles and runs a shorter Plan: join the first process's namespaces, drop privileges, execve
 //	Wait                     sleeps on the pidfd, then says how the process ended
 //
+// Another OCI runtime can do all of this in the package's place (handler.go): Start hands the bundle to `crun run`, Exec to `crun exec`.
+//
 // # The order in a Plan, and why
 //
 //  1. Not dumpable: nothing in the Pod can read or trace the interpreter on its way (CVE-2019-5736).

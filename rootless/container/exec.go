@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/plan"
@@ -55,6 +56,22 @@ func (r *Runtime) Exec(c *Container, cmd Command) (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	process := *like.process
+	process.Args, process.Terminal = cmd.Args, cmd.Terminal
+	if cmd.Terminal {
+		process.Env = append([]string{"TERM=xterm"}, process.Env...)
+	}
+	if c.handler != nil {
+		if !c.Process.Alive() {
+			return 0, ErrNotRunning
+		}
+		return r.execBy(c.handler, c.ID, &process, cmd)
+	}
+	return r.execOwn(c, &process, like, cmd)
+}
+
+// execOwn starts a command by a Plan.
+func (r *Runtime) execOwn(c *Container, process *specs.Process, like *common, cmd Command) (pid int, err error) {
 	target, err := c.Process.Open()
 	if errors.Is(err, unix.ESRCH) {
 		return 0, ErrNotRunning
@@ -63,12 +80,7 @@ func (r *Runtime) Exec(c *Container, cmd Command) (pid int, err error) {
 		return 0, err
 	}
 	defer target.Close()
-	process := *like.process
-	process.Args, process.Terminal = cmd.Args, cmd.Terminal
-	if cmd.Terminal {
-		process.Env = append([]string{"TERM=xterm"}, process.Env...)
-	}
-	p, err := CompileExec(&process, like.namespaces, Options{Seccomp: like.filter, LastCapability: r.lastCap, Single: r.single})
+	p, err := CompileExec(process, like.namespaces, Options{Seccomp: like.filter, LastCapability: r.lastCap, Single: r.single})
 	if err != nil {
 		return 0, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/peapod/peapod/rootless/plan"
 	"github.com/peapod/peapod/rootless/state"
+	"github.com/peapod/peapod/rootless/userns"
 )
 
 // Runtime starts containers. It holds what is the same for all of them.
@@ -24,16 +25,17 @@ type Runtime struct {
 	paths   state.Paths
 	staging string
 	lastCap int
-	single  bool
+	maps    userns.Maps
+	single  bool // they have one id
 
 	mu       sync.Mutex
 	profiles map[string]*specs.LinuxSeccomp // RuntimeDefault by the capabilities it depends on, and Unconfined
 	filters  map[*specs.LinuxSeccomp][]byte // of profiles, compiled
 }
 
-// NewRuntime prepares the runtime directory. single says that the user namespaces of Pods have one id.
-func NewRuntime(paths state.Paths, single bool) (*Runtime, error) {
-	r := &Runtime{paths: paths, single: single, staging: paths.Staging(), profiles: map[string]*specs.LinuxSeccomp{}, filters: map[*specs.LinuxSeccomp][]byte{}}
+// NewRuntime prepares the runtime directory. maps are U's, whose ids Pods have too.
+func NewRuntime(paths state.Paths, maps userns.Maps) (*Runtime, error) {
+	r := &Runtime{paths: paths, maps: maps, single: maps.Single(), staging: paths.Staging(), profiles: map[string]*specs.LinuxSeccomp{}, filters: map[*specs.LinuxSeccomp][]byte{}}
 	if err := os.MkdirAll(r.staging, 0o700); err != nil {
 		return nil, err
 	}
@@ -52,7 +54,8 @@ type Container struct {
 	Process   state.Process
 	CreatedAt time.Time
 
-	root *os.File // until KillRemains, where that has work to do
+	root    *os.File // until KillRemains, where that has work to do
+	handler *handler // nil: none but this package
 
 	mu sync.Mutex
 	// What commands in it have in common with its first process; nil until known, in a node that has found the container.
@@ -77,6 +80,7 @@ type Owner struct {
 	Name    string // as the Pod names it
 	Attempt int32
 	ImageID string
+	Handler string // another runtime that runs it; empty: this package
 	Cgroup  string // directory; empty if it has none of its own
 }
 
@@ -129,7 +133,7 @@ func (r *Runtime) Start(id string, spec *specs.Spec, s Sources) (c *Container, s
 	if err := os.MkdirAll(r.paths.ContainerRun(id), 0o700); err != nil {
 		return nil, streams, err
 	}
-	in, streams, err := r.makeStreams(id, spec, s.Stdin)
+	in, streams, err := r.makeStreams(id, spec, s.Stdin, s.Owner.Handler != "")
 	if err != nil {
 		return nil, streams, err
 	}
@@ -146,29 +150,20 @@ func (r *Runtime) Start(id string, spec *specs.Spec, s Sources) (c *Container, s
 	return c, streams, nil
 }
 
-func (r *Runtime) start(id string, spec *specs.Spec, s Sources, in inside) (*Container, error) {
-	rules, err := r.filter(spec.Linux)
+func (r *Runtime) start(id string, spec *specs.Spec, s Sources, in inside) (c *Container, err error) {
+	c = &Container{ID: id, Owner: s.Owner, CreatedAt: time.Now(), handler: r.handlerOf(s.Owner.Handler)}
+	var pid int
+	var rules []byte
+	if c.handler != nil {
+		if spec, err = r.forHandler(spec, s.Cgroup != nil); err == nil {
+			pid, err = r.startBy(c.handler, id, spec, s, in)
+		}
+	} else if rules, err = r.filter(spec.Linux); err == nil {
+		pid, err = r.startOwn(spec, rules, s, in)
+	}
 	if err != nil {
 		return nil, err
 	}
-	p, err := Compile(spec, Options{Staging: r.staging, Seccomp: rules, LastCapability: r.lastCap, Single: r.single})
-	if err != nil {
-		return nil, err
-	}
-	files := map[string]*os.File{sandboxFD: s.Sandbox, rootFD: s.Root.File, devptsFD: in.devpts}
-	defer closeBinds(files)
-	for destination, f := range s.Volumes {
-		files[bindFD+destination] = f
-	}
-	if err := openBinds(files, spec.Mounts); err != nil {
-		return nil, err
-	}
-	created := time.Now()
-	pid, err := plan.Run(plan.Start{Plan: p, Files: files, Stdio: in.stdio, Attr: attributesFor(s.Cgroup)})
-	if err != nil {
-		return nil, startError(err, spec.Process.Args[0])
-	}
-	c := &Container{ID: id, Owner: s.Owner, CreatedAt: created}
 	if c.common, err = commonFor(spec, rules); err == nil {
 		err = c.hold(int(s.Root.File.Fd()), spec)
 	}
@@ -177,6 +172,27 @@ func (r *Runtime) start(id string, spec *specs.Spec, s Sources, in inside) (*Con
 		return nil, err
 	}
 	return r.started(c, pid, spec)
+}
+
+// startOwn starts a container's first process by a Plan.
+func (r *Runtime) startOwn(spec *specs.Spec, rules []byte, s Sources, in inside) (pid int, err error) {
+	p, err := Compile(spec, Options{Staging: r.staging, Seccomp: rules, LastCapability: r.lastCap, Single: r.single})
+	if err != nil {
+		return 0, err
+	}
+	files := map[string]*os.File{sandboxFD: s.Sandbox, rootFD: s.Root.File, devptsFD: in.devpts}
+	defer closeBinds(files)
+	for destination, f := range s.Volumes {
+		files[bindFD+destination] = f
+	}
+	if err := openBinds(files, spec.Mounts); err != nil {
+		return 0, err
+	}
+	pid, err = plan.Run(plan.Start{Plan: p, Files: files, Stdio: in.stdio, Attr: attributesFor(s.Cgroup)})
+	if err != nil {
+		return 0, startError(err, spec.Process.Args[0])
+	}
+	return pid, nil
 }
 
 // started notes a container for the next node.
@@ -244,11 +260,15 @@ func (r *Runtime) Load(id string) (*Container, *specs.Spec, error) {
 	if err := state.ReadFile(r.paths.ContainerState(id), c); err != nil {
 		return nil, nil, err
 	}
+	c.handler = r.handlerOf(c.Owner.Handler)
 	return c, spec, state.ReadFile(r.paths.ContainerConfig(id), spec)
 }
 
 // Remove deletes everything of a container whose processes have ended.
 func (r *Runtime) Remove(id string) error {
+	if err := r.removeFromHandlers(id); err != nil { // its root file system may still be mounted
+		return err
+	}
 	return errors.Join(os.RemoveAll(r.paths.ContainerRun(id)), r.removeData(id))
 }
 

@@ -52,8 +52,8 @@ func (i inside) close() {
 	}
 }
 
-// makeStreams makes what a container reads and writes. On failure nothing is left open.
-func (r *Runtime) makeStreams(id string, spec *specs.Spec, stdin bool) (in inside, out Streams, err error) {
+// makeStreams makes what a container reads and writes; with other it is another runtime that does. On failure nothing is left open.
+func (r *Runtime) makeStreams(id string, spec *specs.Spec, stdin, other bool) (in inside, out Streams, err error) {
 	defer func() {
 		if err != nil {
 			in.close()
@@ -62,7 +62,12 @@ func (r *Runtime) makeStreams(id string, spec *specs.Spec, stdin bool) (in insid
 	}()
 	uid := r.owner(spec.Process.User.UID)
 	if spec.Process.Terminal {
-		if err := r.makeTerminal(spec, uid, &in, &out); err != nil {
+		if other {
+			err = hostStreams(&in, &out)
+		} else {
+			err = r.makeTerminal(spec, uid, &in, &out)
+		}
+		if err != nil {
 			return in, out, fmt.Errorf("make the terminal: %w", err)
 		}
 		if err := makeFIFO(r.paths.ContainerStdout(id), 0); err != nil {

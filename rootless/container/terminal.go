@@ -16,6 +16,9 @@ import (
 // Terminal opens a new pseudo terminal of a running container's own devpts, so that it has a name in there. Both ends are
 // the caller's to close; the slave goes to the command.
 func (r *Runtime) Terminal(c *Container, uid uint32) (master, slave *os.File, err error) {
+	if c.handler != nil {
+		return hostTerminal()
+	}
 	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", c.Process.Pid), pathFlags|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the container's root: %w", err)
@@ -94,15 +97,23 @@ func (r *Runtime) makeTerminal(spec *specs.Spec, uid int, in *inside, out *Strea
 	if err != nil {
 		return err
 	}
-	for i := range in.stdio {
-		if i > 0 {
-			if peer, err = unix.FcntlInt(in.stdio[0].Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
-				return os.NewSyscallError("fcntl", err)
-			}
-		}
-		in.stdio[i] = os.NewFile(uintptr(peer), "terminal")
+	if err := in.all(os.NewFile(uintptr(peer), "terminal")); err != nil {
+		return err
 	}
 	return in.stdio[0].Chown(uid, -1)
+}
+
+// all makes a terminal all three standard streams.
+func (i *inside) all(terminal *os.File) error {
+	i.stdio[0] = terminal
+	for n := range i.stdio[1:] {
+		fd, err := unix.FcntlInt(terminal.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return os.NewSyscallError("fcntl", err)
+		}
+		i.stdio[n+1] = os.NewFile(uintptr(fd), "terminal")
+	}
+	return nil
 }
 
 const ptsFolder = "/dev/pts"

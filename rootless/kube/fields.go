@@ -96,7 +96,7 @@ var table = map[string]rule{
 	"spec.priority":                      {class: noEffect, reason: oneNode, same: is(int32(0))},
 	"spec.dnsConfig":                     {class: whole},
 	"spec.readinessGates":                {class: noEffect, reason: noOwner},
-	"spec.runtimeClassName":              {class: notYet},
+	"spec.runtimeClassName":              {class: whole},
 	"spec.enableServiceLinks":            {class: whole}, // without Services there are no links
 	"spec.preemptionPolicy":              {class: noEffect, reason: oneNode, same: is(corev1.PreemptLowerPriority)},
 	"spec.overhead":                      {class: noEffect, reason: oneNode},

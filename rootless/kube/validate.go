@@ -41,6 +41,9 @@ func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	if spec.Hostname != "" {
 		errs = append(errs, invalid(path.Child("hostname"), spec.Hostname, validation.IsDNS1123Label(spec.Hostname))...)
 	}
+	if class := spec.RuntimeClassName; class != nil {
+		errs = append(errs, invalid(path.Child("runtimeClassName"), *class, apivalidation.NameIsDNSSubdomain(*class, false))...)
+	}
 	if spec.OS != nil {
 		errs = append(errs, oneOf(path.Child("os", "name"), spec.OS.Name, corev1.Linux)...)
 	}

@@ -39,6 +39,9 @@ func (p *pod) createSandbox(object *corev1.Pod) lifecycle.Event {
 
 func (p *pod) makeSandbox(object *corev1.Pod) (addrs netstack.Addrs, err error) {
 	n := p.node
+	if _, err := n.handler(object); err != nil {
+		return addrs, err
+	}
 	s, err := sandbox.Start(n.paths, newID(), sandbox.Config{
 		UID: p.uid, Hostname: kube.Hostname(object), Maps: n.maps, Sysctls: sysctls(object),
 		ShareProcesses: object.Spec.ShareProcessNamespace != nil && *object.Spec.ShareProcessNamespace, Host: sandbox.HostNamespaces(&object.Spec),
@@ -106,7 +109,7 @@ func (p *pod) watchSandbox(s *sandbox.Sandbox) error {
 // removed would be worse than a file that is left.
 func (p *pod) removeSandbox() lifecycle.Event {
 	for _, i := range p.crew.all() {
-		if err := i.signal(syscall.SIGKILL); err != nil {
+		if err := i.Signal(syscall.SIGKILL); err != nil {
 			p.log.Error("kill a container", "id", i.ID, "error", err)
 		}
 		<-i.done

@@ -66,7 +66,7 @@ func (n *Node) removeStrangers(pods []*pod) {
 		pauses[namespaceOf(s.Process.Pid, "user")] = true
 		known[namespaceOf(s.Process.Pid, "pid")] = true
 		for _, i := range p.crew.all() {
-			known[namespaceOf(i.Process.Pid, "pid")] = true
+			known[namespaceOf(n.runtime.FirstPid(i.Container), "pid")] = true
 		}
 	}
 	delete(pauses, "")
@@ -110,7 +110,7 @@ func (n *Node) findContainers() (map[string][]*container.Container, error) {
 // removeOrphan removes a container that no Pod knows.
 func (n *Node) removeOrphan(c *container.Container) {
 	if pidfd, err := c.Process.Open(); err == nil {
-		_ = (&instance{Container: c}).signal(syscall.SIGKILL)
+		_ = c.Signal(syscall.SIGKILL)
 		container.Wait(c.Process, pidfd)
 	}
 	if err := n.runtime.Remove(c.ID); err != nil {

@@ -1,12 +1,9 @@
 package node
 
 import (
-	"os"
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/logs"
@@ -116,32 +113,19 @@ func (i *instance) running() bool {
 	}
 }
 
-// signal sends a signal to the first process. One that is gone is no error.
-func (i *instance) signal(s syscall.Signal) error {
-	pidfd, err := i.Process.Open()
-	if err == unix.ESRCH || pidfd == nil {
-		return nil
-	}
-	defer pidfd.Close()
-	if err := unix.PidfdSendSignal(int(pidfd.Fd()), s, nil, 0); err != nil && err != unix.ESRCH {
-		return os.NewSyscallError("pidfd_send_signal", err)
-	}
-	return nil
-}
-
 // stop sends the stop signal, and SIGKILL after grace. A second stop can bring the kill forward.
 func (i *instance) stop(s syscall.Signal, grace time.Duration) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if grace <= 0 {
-		return i.signal(syscall.SIGKILL)
+		return i.Signal(syscall.SIGKILL)
 	}
 	if i.kill != nil {
 		i.kill.Reset(grace)
 		return nil
 	}
-	i.kill = time.AfterFunc(grace, func() { _ = i.signal(syscall.SIGKILL) })
-	return i.signal(s)
+	i.kill = time.AfterFunc(grace, func() { _ = i.Signal(syscall.SIGKILL) })
+	return i.Signal(s)
 }
 
 // ended stops the clock that stop started.

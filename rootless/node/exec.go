@@ -71,7 +71,7 @@ func (n *Node) waitFor(ctx context.Context, pid int, s *session) (int, error) {
 	}
 	stop := context.AfterFunc(ctx, func() {
 		if !errors.Is(context.Cause(ctx), api.ErrDetached) {
-			_ = (&instance{Container: &container.Container{Process: process}}).signal(syscall.SIGKILL)
+			_ = (&container.Container{Process: process}).Signal(syscall.SIGKILL)
 		}
 	})
 	exit := container.Wait(process, pidfd)

@@ -77,7 +77,7 @@ func (n *Node) describeInstance(object *corev1.Pod, i *instance) api.Container {
 	}
 	c.State = api.ContainerState{Status: "exited", StartedAt: i.CreatedAt}
 	if i.running() {
-		c.State = api.ContainerState{Status: "running", Running: true, Pid: i.Process.Pid, StartedAt: i.CreatedAt}
+		c.State = api.ContainerState{Status: "running", Running: true, Pid: n.runtime.FirstPid(i.Container), StartedAt: i.CreatedAt}
 		return c
 	}
 	if t := terminated(object, i.ID); t != nil {

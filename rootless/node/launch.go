@@ -204,6 +204,9 @@ func Main(ctx context.Context, o Options) (err error) {
 			tell(oneLine(err))
 		}
 	}()
+	if _, err := checkHandler(o.Runtime); err != nil {
+		return fmt.Errorf("the node's --runtime: %w", err)
+	}
 	if inside := os.Getenv(insideVariable); inside != "" {
 		return mainInside(ctx, o, inside)
 	}

@@ -37,6 +37,8 @@ type Options struct {
 	Rotation  logs.Rotation // of containers' logs
 	// NetworkEngine forces one: see netstack.Config.
 	NetworkEngine string
+	// Runtime runs Pods that name none; empty: peapod's own.
+	Runtime string
 }
 
 // Node is a running node.
@@ -122,7 +124,7 @@ func (n *Node) openHub() error {
 }
 
 func (n *Node) openState() (err error) {
-	if n.runtime, err = container.NewRuntime(n.paths, n.maps.Single()); err != nil {
+	if n.runtime, err = container.NewRuntime(n.paths, n.maps); err != nil {
 		return err
 	}
 	if n.db, err = state.Open(n.paths.Database()); err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -36,6 +35,10 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 		return failed("", lifecycle.CreateContainerError, fmt.Errorf("open the sandbox: %w", err))
 	}
 	defer pidfd.Close()
+	handler, err := p.node.handler(object)
+	if err != nil {
+		return failed("", lifecycle.CreateContainerError, err)
+	}
 	id := newID()
 	root, err := p.node.runtime.Mount(id, img.Lowers)
 	if err != nil {
@@ -56,7 +59,7 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 	if group != nil {
 		defer group.Close()
 	}
-	owner := container.Owner{PodUID: string(p.uid), Name: a.Container, Attempt: a.Attempt, ImageID: a.ImageID, Cgroup: groupPath(group)}
+	owner := container.Owner{PodUID: string(p.uid), Name: a.Container, Attempt: a.Attempt, ImageID: a.ImageID, Cgroup: groupPath(group), Handler: handler}
 	started, streams, err := p.node.runtime.Start(id, spec, container.Sources{
 		Owner: owner, Sandbox: pidfd, Root: root, Cgroup: group, Stdin: c.Stdin, Keep: p.keeper(sandbox, id), Volumes: volumes,
 	})
@@ -127,7 +130,7 @@ func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []s
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
 		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score, Volumes: mounts,
-		RootPath: filepath.Join(paths.ContainerRun(root.ID), "rootfs"),
+		RootPath: p.node.runtime.RootPath(root.ID),
 		Files:    podFilesFor(paths, object),
 	})
 }

@@ -154,5 +154,8 @@ func (p Paths) ContainerLog(namespace, name string, uid types.UID, container str
 	return filepath.Join(p.PodLogs(namespace, name, uid), container, strconv.Itoa(int(attempt))+".log")
 }
 
+// Handler is where another runtime keeps what it knows of containers that peapod lets it run.
+func (p Paths) Handler(name string) string { return filepath.Join(p.Run, "runtimes", name) }
+
 // OCI holds the records of containers of the OCI command line, one directory each; see package oci.
 func (p Paths) OCI() string { return filepath.Join(p.Run, "oci") }

@@ -45,11 +45,11 @@ func NewFixture(dir, program string) (f *Fixture, err error) {
 	if err := f.makeFiles(); err != nil {
 		return nil, err
 	}
-	if f.Runtime, err = container.NewRuntime(f.paths, false); err != nil {
-		return nil, err
-	}
 	maps, err := ownMaps()
 	if err != nil {
+		return nil, err
+	}
+	if f.Runtime, err = container.NewRuntime(f.paths, maps); err != nil {
 		return nil, err
 	}
 	if f.sandbox, err = sandbox.Start(f.paths, "sandbox", sandbox.Config{UID: podUID, Hostname: "oracle", Maps: maps}); err != nil {
