@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,6 +50,11 @@ type VolumeFailure struct {
 	Err    string // empty: nothing is wrong, it takes time, and VolumeSourceChanged will come
 }
 
+// FailedMount is what users read of a failure.
+func FailedMount(f VolumeFailure) Emit {
+	return Emit{Type: corev1.EventTypeWarning, Reason: "FailedMount", Message: fmt.Sprintf("MountVolume.SetUp failed for volume %q : %s", f.Volume, f.Err)}
+}
+
 func (VolumesReady) event()        {}
 func (VolumesFailed) event()       {}
 func (VolumeSourceChanged) event() {}
@@ -85,7 +91,7 @@ func (s *step) noteVolumes(e Event) {
 			}
 			for _, f := range e.Failures {
 				if f.Err != "" {
-					s.emit(corev1.EventTypeWarning, "FailedMount", "", "MountVolume.SetUp failed for volume %q : %s", f.Volume, f.Err)
+					s.do(FailedMount(f))
 				}
 			}
 		}

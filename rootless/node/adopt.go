@@ -46,6 +46,9 @@ func (n *Node) adopt() error {
 	if err := n.removeStrayPods(n.registry.pods()); err != nil {
 		return err
 	}
+	if err := n.releaseClaims(); err != nil {
+		n.log.Error("delete claims that nothing uses any more", "error", err)
+	}
 	for _, p := range adopted {
 		p.publish() // the database may have an older status than the facts
 		n.run(p)

@@ -155,6 +155,11 @@ func (n *Node) DeleteObject(_ context.Context, kind *kube.Kind, namespace, name 
 	if pod, ok := stored.(*corev1.Pod); ok {
 		return n.deletePod(pod, o.GracePeriodSeconds)
 	}
+	if claim, ok := stored.(*corev1.PersistentVolumeClaim); ok {
+		n.applying.Lock()
+		defer n.applying.Unlock()
+		return n.deleteClaim(claim)
+	}
 	return clone(stored), n.registry.remove(kind, namespace, name)
 }
 

@@ -62,6 +62,11 @@ func (n *Node) imageID(name string) string {
 
 // names tells whether a Pod's status or one of its containers' names means an image.
 func names(object *corev1.Pod, id string, idOf func(name string) string) bool {
+	for i := range object.Spec.Volumes {
+		if v := object.Spec.Volumes[i].Image; v != nil && idOf(v.Reference) == id {
+			return true
+		}
+	}
 	for _, status := range kube.Statuses(object) {
 		if status.ImageID == id {
 			return true

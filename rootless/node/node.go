@@ -137,9 +137,12 @@ func (n *Node) openState() (err error) {
 // serve adopts the Pods and answers until it is told to end.
 func (n *Node) serve(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, n.close()) }()
+	_, known := n.registry.list(kube.Pods, "")
 	if err := n.adopt(); err != nil {
 		return err
 	}
+	n.loops.Add(1)
+	go n.followSources(version(known))
 	// A socket that is there is a dead node's: this one has the lock.
 	if err := os.Remove(n.paths.NodeSocket()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

@@ -128,4 +128,7 @@ func (p *pod) finish(object *corev1.Pod) {
 	}
 	p.node.events.forget(object)
 	p.do(func() lifecycle.Event { p.removeFiles(); return nil })
+	if err := p.node.releaseClaims(); err != nil {
+		p.log.Error("delete a claim that nothing uses any more", "error", err)
+	}
 }

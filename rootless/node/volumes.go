@@ -18,8 +18,10 @@ import (
 
 // volumes guards a Pod's volumes: one change at a time, and none after their end.
 type volumes struct {
-	mu    sync.Mutex
-	ended bool
+	mu      sync.Mutex
+	mounted bool // the folder of the Pod's mounts is there
+	ended   bool
+	fetches map[string]*fetch // by volume: images that were not there
 }
 
 // mountVolumes answers lifecycle.MountVolumes. A volume that fails does not keep others from being there.
@@ -60,6 +62,7 @@ func (p *pod) mountVolume(object *corev1.Pod, v *corev1.Volume) error {
 		if err := volume.Mounts(mounts); err != nil {
 			return err
 		}
+		p.volumes.mounted = true
 	}
 	at := p.place(v)
 	switch {
@@ -74,6 +77,12 @@ func (p *pod) mountVolume(object *corev1.Pod, v *corev1.Volume) error {
 		}
 	case v.HostPath != nil:
 		err = volume.CheckHostPath(at, *v.HostPath.Type)
+	case v.PersistentVolumeClaim != nil:
+		err = p.mountClaim(object, v, owner)
+	case v.Image != nil:
+		err = p.mountImage(object, v)
+	default:
+		err = p.project(object, v, owner)
 	}
 	if err == nil && shared(object, v.Name) {
 		err = volume.Share(sharedPlace(mounts, v.Name), at)
@@ -91,9 +100,9 @@ func (p *pod) volumeOwner(object *corev1.Pod) (owner volume.Owner, err error) {
 	return owner, p.node.maps.Contain(0, uint32(*s.FSGroup))
 }
 
-// onMounts tells whether a volume is in the folder of the Pod's mounts.
+// onMounts tells whether a volume has something in the folder of the Pod's mounts: all but folders on a disk.
 func onMounts(v *corev1.Volume) bool {
-	return v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory || volume.IsProjection(&v.VolumeSource)
+	return v.HostPath == nil && (v.EmptyDir == nil || v.EmptyDir.Medium == corev1.StorageMediumMemory)
 }
 
 // place is where a volume is.
@@ -101,6 +110,8 @@ func (p *pod) place(v *corev1.Volume) string {
 	switch {
 	case v.HostPath != nil:
 		return v.HostPath.Path
+	case v.PersistentVolumeClaim != nil:
+		return p.node.paths.Claim(p.namespace, v.PersistentVolumeClaim.ClaimName)
 	case onMounts(v):
 		return filepath.Join(p.node.paths.PodVolumes(p.uid), v.Name)
 	}
@@ -229,6 +240,9 @@ func mountOptions(m *corev1.VolumeMount, v *corev1.Volume) []string {
 	propagation := corev1.MountPropagationNone
 	if m.MountPropagation != nil {
 		propagation = *m.MountPropagation
+	}
+	if v.Image != nil {
+		options = append(options, "noexec")
 	}
 	switch propagation {
 	case corev1.MountPropagationBidirectional:

@@ -194,7 +194,7 @@ func (i *instance) processLeaks() []string {
 func (i *instance) fileLeaks() []string {
 	stays := map[string]bool{
 		i.run + "/node.lock": true, i.run + "/containers": true, i.run + "/pods": true, i.run + "/staging": true,
-		i.data + "/state.db": true, i.data + "/containers": true, i.data + "/pods": true,
+		i.data + "/state.db": true, i.data + "/containers": true, i.data + "/pods": true, i.data + "/claims": true,
 		i.state + "/node.log": true, i.state + "/log": true, i.state + "/log/pods": true,
 	}
 	images := map[string]bool{i.run + "/storage": true, i.data + "/storage": true} // where the user's usual store is not for us
