@@ -57,7 +57,19 @@ var (
 	hostV4     = netip.MustParseAddr("198.51.100.7")
 	hostV6     = netip.MustParseAddr("2001:db8::7")
 	metadataV4 = netip.MustParseAddr("169.254.169.254")
+
+	// What the host's routes say about others of the documentation ranges. It has no default route.
+	unreachableV4, unreachableV6 = netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("2001:db8:1::1")
+	prohibitedV4, prohibitedV6   = netip.MustParseAddr("203.0.113.2"), netip.MustParseAddr("2001:db8:1::2")
+	noRouteV4, noRouteV6         = netip.MustParseAddr("203.0.113.3"), netip.MustParseAddr("2001:db8:1::3")
 )
+
+// routeOf makes the kernel answer for an address in some way: RTN_UNREACHABLE, RTN_PROHIBIT.
+func routeOf(kind uint8, to netip.Addr) *message {
+	return newMessage("add route", unix.RTM_NEWROUTE, createNew,
+		family(to), uint8(to.BitLen()), uint8(0), uint8(0), uint8(unix.RT_TABLE_MAIN), uint8(unix.RTPROT_STATIC), uint8(unix.RT_SCOPE_UNIVERSE), kind, uint32(0)).
+		attr(unix.RTA_DST, to.AsSlice())
+}
 
 func runAsHost(m *testing.M) int {
 	host, err := openRtnl()
@@ -65,7 +77,9 @@ func runAsHost(m *testing.M) int {
 		err = host.do(linkUp(loopbackIndex),
 			newAddress(loopbackIndex, netip.PrefixFrom(hostV4, 32)),
 			newAddress(loopbackIndex, netip.PrefixFrom(hostV6, 128)),
-			newAddress(loopbackIndex, netip.PrefixFrom(metadataV4, 32)))
+			newAddress(loopbackIndex, netip.PrefixFrom(metadataV4, 32)),
+			routeOf(unix.RTN_UNREACHABLE, unreachableV4), routeOf(unix.RTN_UNREACHABLE, unreachableV6),
+			routeOf(unix.RTN_PROHIBIT, prohibitedV4), routeOf(unix.RTN_PROHIBIT, prohibitedV6))
 		host.close()
 	}
 	if err != nil {

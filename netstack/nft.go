@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -21,6 +23,13 @@ const nftTable = "peapod"
 // must run on the hub's thread. The old set may lead to the ports of a process that is gone.
 //
 //	table inet peapod {
+//		chain hold {
+//			type filter hook prerouting priority raw; policy accept;
+//			… what does not leave the ranges: accept, as below
+//			ip saddr <range> tcp flags & (fin | syn | rst | ack) == syn queue num <SYN>
+//			ip saddr <range> icmp type echo-request queue num <Echo>
+//			… and the same for ip6
+//		}
 //		chain egress {
 //			type filter hook prerouting priority mangle; policy accept;
 //			iifname != "peapod0" accept
@@ -31,23 +40,65 @@ const nftTable = "peapod"
 //		}
 //	}
 //
-// If nobody listens on the port, the tproxy rule ends before the mark is set and the packet finds no route: a Pod hears nothing
-// rather than a refusal that nobody at the destination gave.
-func installRules(v4, v6 netip.Prefix, ports relay.Ports) error {
+// A packet that comes back from a queue goes on with the next chain, not the next rule: so there are two. Where nobody listens to the queue
+// or on the port, the packet is dropped, or finds no route as the tproxy rule ends before the mark is set: a Pod hears
+// nothing rather than a refusal that nobody at the destination gave.
+func installRules(v4, v6 netip.Prefix, ports relay.Ports, log *slog.Logger) error {
+	var err error
+	for _, way := range waysToQueue {
+		if ports.SYN == 0 && way.queue != nil {
+			continue
+		}
+		if err = installRuleSet(v4, v6, ports, way.queue); err == nil {
+			if way.queue == nil && ports.SYN != 0 {
+				log.Info("the kernel has no rule that leads to a packet queue: a refused connection of a pod is opened and then reset, and ping stays unanswered",
+					"needs", "CONFIG_NFT_QUEUE (module nft_queue), or CONFIG_NFT_COMPAT and CONFIG_NETFILTER_XT_TARGET_NFQUEUE")
+			}
+			return nil
+		}
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return err
+}
+
+// waysToQueue are the expressions that lead a packet to a queue: that of nftables, that of iptables, and none.
+var waysToQueue = []struct {
+	queue func(number uint16) expr.Any
+}{
+	{func(number uint16) expr.Any { return &expr.Queue{Num: number, Total: 1} }},
+	{func(number uint16) expr.Any {
+		// struct xt_NFQ_info, of revision 0, padded as XT_ALIGN does
+		info := xt.Unknown(append(binary.NativeEndian.AppendUint16(nil, number), make([]byte, 6)...))
+		return &expr.Target{Name: "NFQUEUE", Info: &info}
+	}},
+	{nil},
+}
+
+func installRuleSet(v4, v6 netip.Prefix, ports relay.Ports, queue func(uint16) expr.Any) error {
 	c, err := openNft()
 	if err != nil {
 		return explainNft(err, false)
 	}
 	defer func() { _ = c.CloseLasting() }()
 	table := c.AddTable(&nftables.Table{Name: nftTable, Family: nftables.TableFamilyINet})
-	chain := c.AddChain(&nftables.Chain{
-		Name: "egress", Table: table, Type: nftables.ChainTypeFilter,
-		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle,
-	})
-	c.FlushTable(table)
-	for _, exprs := range egressRules(v4, v6, ports) {
-		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs})
+	prerouting := func(name string, priority *nftables.ChainPriority, rules [][]expr.Any) {
+		chain := c.AddChain(&nftables.Chain{
+			Name: name, Table: table, Type: nftables.ChainTypeFilter,
+			Hooknum: nftables.ChainHookPrerouting, Priority: priority,
+		})
+		for _, exprs := range rules {
+			c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs})
+		}
 	}
+	c.FlushTable(table)
+	var holding [][]expr.Any
+	if queue != nil {
+		holding = holdRules(v4, v6, ports, queue)
+	}
+	prerouting("hold", nftables.ChainPriorityRaw, holding)
+	prerouting("egress", nftables.ChainPriorityMangle, egressRules(v4, v6, ports))
 	if err := c.Flush(); err != nil {
 		c.AddTable(table)
 		return explainNft(err, c.Flush() == nil)
@@ -91,7 +142,8 @@ func explainNft(err error, haveTables bool) error {
 	return fmt.Errorf("install egress rules: %w", err)
 }
 
-func egressRules(v4, v6 netip.Prefix, ports relay.Ports) [][]expr.Any {
+// stayRules accept what is not for the engine.
+func stayRules(v4, v6 netip.Prefix) [][]expr.Any {
 	accept := &expr.Verdict{Kind: expr.VerdictAccept}
 	name := append([]byte(bridgeName), make([]byte, unix.IFNAMSIZ-len(bridgeName))...)
 	rules := [][]expr.Any{{
@@ -106,6 +158,40 @@ func egressRules(v4, v6 netip.Prefix, ports relay.Ports) [][]expr.Any {
 	for _, p := range inside {
 		rules = append(rules, append(matchAddr(p, destination), accept))
 	}
+	return rules
+}
+
+func holdRules(v4, v6 netip.Prefix, ports relay.Ports, queue func(uint16) expr.Any) [][]expr.Any {
+	const (
+		flags, openers, syn     = 13, 0x17, 0x02 // offset of TCP's flags; FIN, SYN, RST and ACK
+		kind, request, request6 = 0, 8, 128      // offset of ICMP's type; echo request
+	)
+	rules := stayRules(v4, v6)
+	for _, r := range []struct {
+		source      netip.Prefix
+		protocol    byte
+		offset      uint32
+		mask, value byte
+		to          uint16
+	}{
+		{v4, unix.IPPROTO_TCP, flags, openers, syn, ports.SYN},
+		{v6, unix.IPPROTO_TCP, flags, openers, syn, ports.SYN},
+		{v4, unix.IPPROTO_ICMP, kind, 0xff, request, ports.Echo},
+		{v6, unix.IPPROTO_ICMPV6, kind, 0xff, request6, ports.Echo},
+	} {
+		exprs := append(matchAddr(r.source, source), matchProtocol(r.protocol)...)
+		rules = append(rules, append(exprs,
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: r.offset, Len: 1},
+			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{r.mask}, Xor: []byte{0}},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{r.value}},
+			queue(r.to),
+		))
+	}
+	return rules
+}
+
+func egressRules(v4, v6 netip.Prefix, ports relay.Ports) [][]expr.Any {
+	rules := stayRules(v4, v6)
 	for _, to := range []struct {
 		source   netip.Prefix
 		protocol byte
@@ -153,13 +239,18 @@ func tproxyTo(source netip.Prefix, protocol byte, port uint16) []expr.Any {
 	if source.Addr().Is6() {
 		to = unix.NFPROTO_IPV6
 	}
-	return []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{protocol}},
+	return append(matchProtocol(protocol),
 		&expr.Immediate{Register: 1, Data: binary.BigEndian.AppendUint16(nil, port)},
 		&expr.TProxy{Family: to, TableFamily: byte(nftables.TableFamilyINet), RegPort: 1},
 		&expr.Immediate{Register: 1, Data: binary.NativeEndian.AppendUint32(nil, egressMark)},
 		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1},
 		&expr.Verdict{Kind: expr.VerdictAccept},
+	)
+}
+
+func matchProtocol(protocol byte) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{protocol}},
 	}
 }

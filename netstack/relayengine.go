@@ -15,7 +15,7 @@ func openRelayEngine(h *Hub, cfg egress.Config) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = h.thread.do(func() error { return installRules(h.v4, h.v6, r.Ports()) })
+	err = h.thread.do(func() error { return installRules(h.v4, h.v6, r.Ports(), h.cfg.Log) })
 	if err != nil {
 		_ = r.Close()
 		return nil, err

@@ -11,6 +11,8 @@ import (
 type Config struct {
 	// V4 and V6 are the ranges of the Pods. What goes from one address in them to another is not the engine's.
 	V4, V6 netip.Prefix
+	// Gateway4 and Gateway6 are the hub's own addresses, which speak for what is on the way to a destination.
+	Gateway4, Gateway6 netip.Addr
 	// InHub runs a function on a thread that is in the hub's network namespace, and returns its error. The function must not
 	// block for long.
 	InHub func(func() error) error

@@ -1,12 +1,9 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,63 +11,103 @@ import (
 	"github.com/peapod/peapod/netstack/egress"
 )
 
-// Ports are the ports in the hub that a tproxy rule has to lead to, by protocol and address family.
+// Ports are what rules in the hub have to lead to: the ports of a tproxy rule by protocol and address family, and the numbers of
+// the queues that hold SYNs and echo requests, which are zero if the kernel has no queues.
 type Ports struct {
 	TCP4, TCP6, UDP4, UDP6 uint16
+	SYN, Echo              uint16
 }
 
 // A Relay serves one hub.
 type Relay struct {
-	cfg     egress.Config
-	ctx     context.Context // ends with Close
-	cancel  context.CancelFunc
-	streams []*net.TCPListener
-	packets []*net.UDPConn
-	ports   Ports
-	tcp     *egress.Registry
-	udp     *udpTable
-	running sync.WaitGroup
+	cfg      egress.Config
+	poller   *poller
+	injector *injector
+	sockets  []int // that flows come in by
+	ports    Ports
+	holds    *holds
+	tcp      *egress.Registry
+	udp      *flowTable[key, *udpFlow]
+	echoes   *flowTable[echoKey, *echoFlow]
 }
 
-// Open listens in the hub, on ports that are free there, and serves until Close.
+// Open listens in the hub, on ports and queues that are free there, and serves until Close.
 func Open(cfg egress.Config) (*Relay, error) {
 	cfg = cfg.WithDefaults()
-	r := &Relay{cfg: cfg}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.tcp = egress.NewRegistry(cfg.Limits.TCP, cfg.Limits.TCPPod)
-	r.udp = newUDPTable(cfg.Limits)
+	r := &Relay{
+		cfg:    cfg,
+		holds:  newHolds(cfg.Limits.DialPod),
+		tcp:    egress.NewRegistry(cfg.Limits.TCP, cfg.Limits.TCPPod),
+		udp:    newFlowTable[key, *udpFlow](cfg.Limits.UDP, cfg.Limits.UDPPod, cfg.Limits.UDPIdle),
+		echoes: newFlowTable[echoKey, *echoFlow](cfg.Limits.ICMP, cfg.Limits.ICMPPod, cfg.Limits.ICMPIdle),
+	}
+	r.holds.answer = r.answerSYN
+	var err error
+	if r.poller, err = newPoller(); err != nil {
+		return nil, fmt.Errorf("open relay: %w", err)
+	}
 	if err := cfg.InHub(r.listen); err != nil {
 		_ = r.Close()
 		return nil, fmt.Errorf("open relay: %w", err)
 	}
-	for _, l := range r.streams {
-		r.running.Go(func() { r.acceptStreams(l) })
-	}
-	for _, c := range r.packets {
-		r.running.Go(func() { r.receivePackets(c) })
-	}
+	r.poller.start()
 	return r, nil
 }
 
-// listen opens the four sockets. It runs on a thread in the hub.
-func (r *Relay) listen() error {
-	for network, port := range map[string]*uint16{"tcp4": &r.ports.TCP4, "tcp6": &r.ports.TCP6} {
-		l, err := listenStreams(network)
+// listen opens everything in the hub. It runs on a thread there.
+func (r *Relay) listen() (err error) {
+	if r.injector, err = openInjector(); err != nil {
+		return fmt.Errorf("open raw sockets: %w", err)
+	}
+	for domain, port := range map[int]*uint16{unix.AF_INET: &r.ports.TCP4, unix.AF_INET6: &r.ports.TCP6} {
+		l := &listener{relay: r}
+		if l.fd, *port, err = openListener(domain); err == nil {
+			err = r.serve(l.fd, l)
+		}
 		if err != nil {
 			return err
 		}
-		r.streams = append(r.streams, l)
-		*port = l.Addr().(*net.TCPAddr).AddrPort().Port()
 	}
-	for network, port := range map[string]*uint16{"udp4": &r.ports.UDP4, "udp6": &r.ports.UDP6} {
-		c, err := listenPackets(network)
+	for domain, port := range map[int]*uint16{unix.AF_INET: &r.ports.UDP4, unix.AF_INET6: &r.ports.UDP6} {
+		c := &receiver{relay: r}
+		if c.fd, *port, err = openReceiver(domain); err == nil {
+			err = r.serve(c.fd, c)
+		}
 		if err != nil {
 			return err
 		}
-		r.packets = append(r.packets, c)
-		*port = c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	}
-	return nil
+	return r.openQueues()
+}
+
+// openQueues does without where the kernel has none.
+func (r *Relay) openQueues() error {
+	syns, err := openQueue(synCopied, synsQueued)
+	if errors.Is(err, errors.ErrUnsupported) {
+		r.cfg.Log.Info("the kernel has no packet queues: a refused connection of a pod is opened and then reset, and ping stays unanswered",
+			"needs", "CONFIG_NETFILTER_NETLINK_QUEUE (module nfnetlink_queue)", "error", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.ports.SYN = syns.number
+	r.holds.verdict = syns.verdict
+	if err := r.serve(syns.fd, &synQueue{relay: r, queue: syns}); err != nil {
+		return err
+	}
+	echoes, err := openQueue(echoCopied, echoesQueued)
+	if err != nil {
+		return err
+	}
+	r.ports.Echo = echoes.number
+	return r.serve(echoes.fd, &echoQueue{relay: r, queue: echoes})
+}
+
+// serve has a handler called for a descriptor that lives as long as the relay.
+func (r *Relay) serve(fd int, h handler) error {
+	r.sockets = append(r.sockets, fd)
+	return r.poller.add(fd, packetEvents, h)
 }
 
 // Ports returns where it listens.
@@ -79,39 +116,38 @@ func (r *Relay) Ports() Ports { return r.ports }
 // Drop resets all flows whose source has this address.
 func (r *Relay) Drop(pod netip.Addr) {
 	r.tcp.Abort(pod)
-	r.udp.Abort(pod)
+	r.udp.abort(pod)
+	r.echoes.abort(pod)
 }
 
 // Close stops listening, resets all flows, and returns when nothing of the relay runs any more.
 func (r *Relay) Close() error {
-	r.cancel()
-	var errs []error
-	for _, l := range r.streams {
-		errs = append(errs, l.Close())
-	}
-	for _, c := range r.packets {
-		errs = append(errs, c.Close())
-	}
 	r.tcp.Close()
 	r.udp.close()
-	r.running.Wait()
-	return errors.Join(errs...)
+	r.echoes.close()
+	r.poller.stopWorkers()
+	for _, fd := range r.sockets {
+		r.poller.closeFD(fd)
+	}
+	r.holds.close()
+	if r.injector != nil {
+		r.injector.close()
+	}
+	return r.poller.close()
 }
 
-// listenerTrouble tells whether a listener may go on after an error, and waits a little when descriptors or
-// memory are short: the error would come back at once.
-func (r *Relay) listenerTrouble(err error) (goOn bool) {
-	if r.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+// pause is what a listener waits when descriptors or memory are short: the same error would come back at once.
+const pause = 50 * time.Millisecond
+
+// trouble tells whether a listener may try again after an error, and waits a little if the error is not one of a single connection.
+func (r *Relay) trouble(err error) (tryAgain bool) {
+	switch {
+	case errors.Is(err, unix.EAGAIN):
 		return false
-	}
-	if errors.Is(err, unix.ECONNABORTED) {
+	case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.EHOSTUNREACH):
 		return true
 	}
 	r.cfg.Log.Warn("relay cannot take a flow", "error", err)
-	select {
-	case <-r.ctx.Done():
-		return false
-	case <-time.After(100 * time.Millisecond):
-		return true
-	}
+	time.Sleep(pause)
+	return true
 }

@@ -1,8 +1,7 @@
 package relay
 
 import (
-	"errors"
-	"net"
+	"encoding/binary"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -13,227 +12,200 @@ import (
 	"github.com/peapod/peapod/netstack/egress"
 )
 
-// A udpKey names a flow.
-type udpKey struct{ src, dst netip.AddrPort }
+// A receiver gets, from tproxy, the first datagram of each UDP flow, and maybe a few more before the flow has a socket of its own.
+type receiver struct {
+	gate
+	relay *Relay
+	fd    int
+}
+
+func (c *receiver) ready(w *worker, fd int, events uint32) {
+	c.enter(1, func(uint32) {
+		for range turnFlows {
+			n, k, err := receiveWithDestination(c.fd, w.buf)
+			if err == nil && k.src.IsValid() && k.dst.IsValid() {
+				c.relay.takePacket(k, w.buf[:n])
+			} else if err != nil && !c.relay.trouble(err) {
+				return
+			}
+		}
+		w.later(c, fd, events)
+	})
+}
+
+// receiveWithDestination reads a datagram, and its destination from the ancillary data.
+func receiveWithDestination(fd int, b []byte) (int, key, error) {
+	var oob [128]byte
+	n, oobn, _, from, err := unix.Recvmsg(fd, b, oob[:], 0)
+	if err != nil {
+		return 0, key{}, err
+	}
+	k := key{src: fromSockaddr(from)}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return n, k, nil
+	}
+	for i := range messages {
+		if to, err := unix.ParseOrigDstAddr(&messages[i]); err == nil {
+			k.dst = fromSockaddr(to)
+		}
+	}
+	return n, k, nil
+}
+
+// takePacket sends the first datagram of a flow on its way, or tells the Pod why not.
+func (r *Relay) takePacket(k key, b []byte) {
+	f := r.udp.find(k)
+	if f == nil {
+		var err error
+		if f, err = r.openUDPFlow(k); err != nil {
+			r.cfg.Log.Debug("relay cannot reach the destination", "network", "udp", "source", k.src, "destination", k.dst, "error", err)
+			r.tell(egress.OutcomeOf(err), k, unix.IPPROTO_UDP, udpStart(k))
+			return
+		}
+	}
+	f.first(b)
+}
+
+// udpStart is a UDP header as ICMP quotes it: who sent it matters, its length does not.
+func udpStart(k key) []byte { return append(ports(k), 0, 8, 0, 0) }
+
+// ports are the first four bytes of a TCP or UDP header.
+func ports(k key) []byte {
+	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, k.src.Port()), k.dst.Port())
+}
 
 // A udpFlow copies datagrams both ways until it is aborted; that happens when it is idle, when the Pod closes its
 // port, or when the relay wants its place.
 type udpFlow struct {
-	udpKey
-	pod, host *net.UDPConn
+	relay *Relay
+	key
+	gate
+	pod, host int
 	used      atomic.Int64 // time of the last datagram, ns since the epoch
-	once      sync.Once
+
+	// gone changes only inside the gate. The lock is for those outside: while they hold it, the descriptors stay open.
+	mu   sync.Mutex
+	gone bool
 }
 
-func (f *udpFlow) touch() { f.used.Store(time.Now().UnixNano()) }
-
-func (f *udpFlow) idleSince() time.Time { return time.Unix(0, f.used.Load()) }
-
-// Abort ends the flow; it may be called again.
-func (f *udpFlow) Abort() {
-	f.once.Do(func() {
-		_ = f.pod.Close()
-		_ = f.host.Close()
-	})
-}
-
-// receivePackets serves one of the tproxy sockets, which get the first datagram of each flow, and maybe a few more
-// before the flow has a socket of its own.
-func (r *Relay) receivePackets(c *net.UDPConn) {
-	var key udpKey
-	in, err := newReader(c, func(fd int, b []byte) (n int, err error) {
-		n, key, err = receiveWithDestination(fd, b)
-		return n, err
-	})
-	for err == nil {
-		b, err := in.next()
-		if err != nil {
-			if r.listenerTrouble(err) {
-				continue
-			}
-			return
-		}
-		if key.src.IsValid() && key.dst.IsValid() {
-			r.takePacket(key, b)
-		}
-		in.done()
-	}
-}
-
-// receiveWithDestination reads a datagram, and its destination from the ancillary data.
-func receiveWithDestination(fd int, b []byte) (int, udpKey, error) {
-	oob := make([]byte, 128)
-	n, oobn, _, from, err := unix.Recvmsg(fd, b, oob, unix.MSG_DONTWAIT)
-	if err != nil {
-		return 0, udpKey{}, err
-	}
-	key := udpKey{src: fromSockaddr(from)}
-	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil {
-		return n, key, nil
-	}
-	for i := range messages {
-		if to, err := unix.ParseOrigDstAddr(&messages[i]); err == nil {
-			key.dst = fromSockaddr(to)
-		}
-	}
-	return n, key, nil
-}
-
-func fromSockaddr(sa unix.Sockaddr) netip.AddrPort {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
-	}
-	return netip.AddrPort{}
-}
-
-func (r *Relay) takePacket(key udpKey, b []byte) {
-	f := r.udp.find(key)
-	if f == nil {
-		var err error
-		if f, err = r.openPacketFlow(key); err != nil {
-			r.cfg.Log.Debug("relay cannot reach the destination", "network", "udp", "source", key.src, "destination", key.dst, "error", err)
-			return
-		}
-	}
-	f.touch()
-	_, _ = f.host.Write(b) // a datagram may get lost
-}
-
-func (r *Relay) openPacketFlow(key udpKey) (*udpFlow, error) {
-	conn, err := r.cfg.Dial(r.ctx, "udp", key.src, key.dst)
+func (r *Relay) openUDPFlow(k key) (*udpFlow, error) {
+	to, err := r.cfg.Permit("udp", k.src, k.dst)
 	if err != nil {
 		return nil, err
 	}
-	f := &udpFlow{udpKey: key, host: conn.(*net.UDPConn)}
+	f := &udpFlow{relay: r, key: k}
+	if f.host, err = openHostSide(to, 0); err != nil {
+		return nil, err
+	}
 	err = r.cfg.InHub(func() (err error) {
-		f.pod, err = dialPod(key.src, key.dst)
+		f.pod, err = openPodSide(k)
 		return err
 	})
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		_ = unix.Close(f.host)
+		return nil, err
 	}
 	f.touch()
-	if !r.udp.add(f) {
-		f.Abort()
-		return nil, errors.New("too many flows")
+	err = errTooMany
+	if r.udp.add(k, f) {
+		if err = r.poller.add(f.host, packetEvents, f); err == nil {
+			err = r.poller.add(f.pod, packetEvents, f)
+		}
 	}
-	var directions sync.WaitGroup
-	directions.Go(func() { copyPackets(f, f.host, f.pod, true) })
-	directions.Go(func() { copyPackets(f, f.pod, f.host, false) })
-	r.running.Go(func() {
-		directions.Wait()
-		r.udp.remove(f)
-	})
+	if err != nil {
+		f.Abort()
+		return nil, err
+	}
 	return f, nil
 }
 
-// copyPackets copies one direction until the flow is aborted. A refused datagram (ICMP port unreachable) from the Pod means
-// that nobody wants answers any more, so the flow ends; one from the destination may be a server that is about to start.
-func copyPackets(f *udpFlow, dst, src *net.UDPConn, fromPod bool) {
-	defer f.Abort()
-	in, err := newReader(src, unix.Read)
-	for err == nil {
-		b, err := in.next()
-		if errors.Is(err, net.ErrClosed) || (err != nil && fromPod) {
-			return
+// Of the bits of a stream's gate, a UDP flow uses podIn, hostIn and aborted.
+
+func (f *udpFlow) touch() { f.used.Store(time.Now().UnixNano()) }
+
+func (f *udpFlow) owner() netip.Addr { return f.src.Addr() }
+
+func (f *udpFlow) lastUsed() int64 { return f.used.Load() }
+
+// Abort ends the flow; it may be called again.
+func (f *udpFlow) Abort() { f.post(nil, aborted) }
+
+// first sends a datagram that did not come by the flow's own socket.
+func (f *udpFlow) first(b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.gone {
+		f.touch()
+		_, _ = send(f.host, b)
+	}
+}
+
+func (f *udpFlow) ready(w *worker, fd int, events uint32) {
+	if fd == f.host {
+		f.post(w, hostIn)
+	} else {
+		f.post(w, podIn)
+	}
+}
+
+func (f *udpFlow) post(w *worker, bits uint32) {
+	f.enter(bits, func(bits uint32) { f.work(w, bits) })
+}
+
+func (f *udpFlow) work(w *worker, bits uint32) {
+	if bits&aborted != 0 && !f.gone {
+		f.end()
+	}
+	if f.gone {
+		return
+	}
+	if bits&podIn != 0 && f.copy(w, f.host, f.pod, f.podError) {
+		w.later(f, f.pod, unix.EPOLLIN)
+	}
+	if bits&hostIn != 0 && !f.gone && f.copy(w, f.pod, f.host, f.hostError) {
+		w.later(f, f.host, unix.EPOLLIN)
+	}
+}
+
+// copy moves the datagrams that are there, up to a turn's worth. On an error it goes on if failed says so.
+func (f *udpFlow) copy(w *worker, dst, src int, failed func(error) (goOn bool)) (again bool) {
+	for range turnFlows {
+		n, err := receive(src, w.buf, 0)
+		if err == unix.EAGAIN {
+			return false
 		}
 		if err != nil {
+			if !failed(err) {
+				return false
+			}
 			continue
 		}
 		f.touch()
-		_, _ = dst.Write(b)
-		in.done()
-	}
-}
-
-// A udpTable finds flows by key and ends those that are idle. When a Pod has too many, its oldest makes room.
-type udpTable struct {
-	*egress.Registry
-	idle time.Duration
-
-	mu     sync.Mutex
-	byKey  map[udpKey]*udpFlow
-	sweeps *time.Timer // nil while there is no flow: nothing wakes up then
-}
-
-func newUDPTable(l egress.Limits) *udpTable {
-	return &udpTable{Registry: egress.NewRegistry(l.UDP, l.UDPPod), idle: l.UDPIdle, byKey: map[udpKey]*udpFlow{}}
-}
-
-func (t *udpTable) find(key udpKey) *udpFlow {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.byKey[key]
-}
-
-// add makes room if it must, and tells whether there was any.
-func (t *udpTable) add(f *udpFlow) bool {
-	pod := f.src.Addr()
-	if !t.Registry.Add(pod, f) {
-		oldest := t.oldest(pod)
-		if oldest == nil {
-			return false
+		if _, err := send(dst, w.buf[:n]); err == unix.ECONNREFUSED {
+			_, _ = send(dst, w.buf[:n]) // the error was that of a datagram before: this one was not sent
 		}
-		t.remove(oldest)
-		oldest.Abort()
-		if !t.Registry.Add(pod, f) {
-			return false
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.byKey[f.udpKey] = f
-	if t.sweeps == nil {
-		t.sweeps = time.AfterFunc(t.idle/4, t.sweep)
 	}
 	return true
 }
 
-func (t *udpTable) oldest(pod netip.Addr) *udpFlow {
-	var oldest *udpFlow
-	for _, f := range t.Of(pod) {
-		if f := f.(*udpFlow); oldest == nil || f.idleSince().Before(oldest.idleSince()) {
-			oldest = f
-		}
-	}
-	return oldest
+// podError: a refused answer means that nobody wants answers any more.
+func (f *udpFlow) podError(error) bool {
+	f.end()
+	return false
 }
 
-// remove may be called again for the same flow, also when another has its key by now.
-func (t *udpTable) remove(f *udpFlow) {
-	t.Registry.Remove(f.src.Addr(), f)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.byKey[f.udpKey] == f {
-		delete(t.byKey, f.udpKey)
-	}
+// hostError passes on what the destination or a router on the way says about a datagram.
+func (f *udpFlow) hostError(err error) bool {
+	f.relay.tell(egress.OutcomeOf(err), f.key, unix.IPPROTO_UDP, udpStart(f.key))
+	return true
 }
 
-// sweep ends idle flows and arranges for the next sweep if any flow is left.
-func (t *udpTable) sweep() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, f := range t.byKey {
-		if time.Since(f.idleSince()) > t.idle {
-			f.Abort()
-		}
-	}
-	if len(t.byKey) == 0 {
-		t.sweeps = nil
-		return
-	}
-	t.sweeps = time.AfterFunc(t.idle/4, t.sweep)
-}
-
-func (t *udpTable) close() {
-	t.Registry.Close()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.sweeps != nil {
-		t.sweeps.Stop()
-	}
+func (f *udpFlow) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gone = true
+	f.relay.udp.remove(f.key, f)
+	f.relay.poller.closeFD(f.pod)
+	f.relay.poller.closeFD(f.host)
 }

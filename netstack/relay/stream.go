@@ -1,0 +1,243 @@
+package relay
+
+import (
+	"container/list"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/netstack/egress"
+)
+
+// A key names a flow.
+type key struct{ src, dst netip.AddrPort }
+
+// A stream is one TCP flow. Its life:
+//
+//	                 held SYN                          no queue in the kernel
+//	new ──dial──▶ dialing ──connected──▶ offered       new (with the pod side) ──dial──▶ dialing
+//	                 │                      │                                              │ connected
+//	                 │ failed               │ accept brings the pod side                   ▼
+//	                 ▼                      └────────────────────────────────────────▶ copying
+//	               ended ◀──────────────── both directions done, reset, expired, abort ─────┘
+//
+// Everything but the gate, and what the holds guard, belongs to whoever is inside the gate. A descriptor is set before it is added to the
+// poller and never changed.
+type stream struct {
+	relay *Relay
+	key
+	gate
+	state     state
+	pod, host int
+	joined    bool // the pod side is there
+	up, down  direction
+
+	// The rest is guarded by the lock of relay.holds.
+	syn     heldSYN
+	turn    *list.Element // place among the dials of its Pod
+	expires int64         // when offered: time in ns since the epoch
+}
+
+type state uint8
+
+const (
+	fresh state = iota
+	dialing
+	offered
+	copying
+	ended
+)
+
+// Bits of a stream's gate.
+const (
+	podIn uint32 = 1 << iota
+	podOut
+	podUrgent
+	podEnding
+	hostIn
+	hostOut
+	hostUrgent
+	hostEnding
+	broken     // either side has an error, which ends everything
+	podArrived // accept has set the pod side
+	aborted
+)
+
+const hostShift = 4 // from a bit of the pod side to that of the host side
+
+func newStream(r *Relay, k key) *stream { return &stream{relay: r, key: k, host: -1} }
+
+// ready is called by the poller.
+func (s *stream) ready(w *worker, fd int, events uint32) {
+	var bits uint32
+	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLPRI) != 0 {
+		bits |= podIn
+	}
+	if events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		bits |= podOut
+	}
+	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		bits |= podEnding
+	}
+	if events&unix.EPOLLPRI != 0 {
+		bits |= podUrgent
+	}
+	if fd == s.host {
+		bits <<= hostShift
+	}
+	if events&unix.EPOLLERR != 0 {
+		bits |= broken
+	}
+	s.post(w, bits)
+}
+
+func (s *stream) post(w *worker, bits uint32) {
+	s.enter(bits, func(bits uint32) { s.work(w, bits) })
+}
+
+// Abort resets both sides, and drops a SYN that is held.
+func (s *stream) Abort() { s.post(nil, aborted) }
+
+// work is what a stream does when something has happened. w is nil when it was aborted by somebody else.
+func (s *stream) work(w *worker, bits uint32) {
+	if bits&aborted != 0 {
+		s.end(true)
+	}
+	s.up.notice(bits)
+	s.down.notice(bits >> hostShift)
+	switch s.state {
+	case fresh:
+		s.dial(w)
+	case dialing:
+		if bits&(hostOut|hostEnding) != 0 {
+			s.connect(w)
+		}
+	case offered:
+		if bits&podArrived != 0 {
+			s.join(w)
+		}
+		// A host side that has ended or broken says so to the Pod when it is there.
+	case copying:
+		s.copy(w, bits)
+	case ended:
+		if bits&podArrived != 0 {
+			s.closeSide(s.pod, true) // it came too late
+		}
+	}
+}
+
+// dial starts to connect the host side. What the policy or the kernel knows at once is told at once.
+func (s *stream) dial(w *worker) {
+	to, err := s.relay.cfg.Permit("tcp", s.src, s.dst)
+	if err == nil {
+		s.host, err = openStream(to.Addr())
+	}
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.state = dialing
+	if err := unix.Connect(s.host, sockaddr(to)); err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
+		s.fail(err)
+		return
+	}
+	if s.connect(w); s.state == ended {
+		return
+	}
+	if err := s.relay.poller.add(s.host, streamEvents, s); err != nil {
+		s.fail(err)
+	}
+}
+
+// connect asks how the attempt stands, by connecting again: connect(2); the address does not matter then. A destination on this machine has answered already.
+func (s *stream) connect(w *worker) {
+	switch err := unix.Connect(s.host, sockaddr(s.dst)); err {
+	case nil, unix.EISCONN:
+		s.connected(w)
+	case unix.EALREADY, unix.EINPROGRESS, unix.EINTR:
+	default:
+		s.fail(err)
+	}
+}
+
+// connected tells the Pod, whose handshake then brings the pod side, or copies if that was there first.
+func (s *stream) connected(w *worker) {
+	if s.joined {
+		s.relay.holds.connected(s)
+		s.join(w)
+		return
+	}
+	s.state = offered
+	s.relay.holds.offer(s)
+}
+
+// join adds the pod side, which accept has set. The host may have sent something, or ended, long before.
+func (s *stream) join(w *worker) {
+	s.joined = true
+	if err := s.relay.poller.add(s.pod, streamEvents, s); err != nil {
+		s.relay.cfg.Log.Warn("relay cannot take a flow", "error", err)
+		s.end(true)
+		return
+	}
+	s.state = copying
+	s.copy(w, podIn|podOut|hostIn|hostOut)
+}
+
+// fail tells the Pod how the dial ended. Precondition: not connected.
+func (s *stream) fail(err error) {
+	s.relay.cfg.Log.Debug("relay cannot reach the destination", "network", "tcp", "source", s.src, "destination", s.dst, "error", err)
+	s.relay.holds.refuse(s, egress.OutcomeOf(err))
+	s.end(true)
+}
+
+// copy moves what can be moved, both ways.
+func (s *stream) copy(w *worker, bits uint32) {
+	var again, more bool
+	var err error
+	if bits&(podIn|hostOut) != 0 && !s.up.done {
+		again, err = s.up.pump(w, s.host, s.pod)
+	}
+	if err == nil && bits&(hostIn|podOut) != 0 && !s.down.done {
+		more, err = s.down.pump(w, s.pod, s.host)
+	}
+	switch {
+	case err != nil, bits&broken != 0:
+		s.end(true)
+	case s.up.done && s.down.done:
+		s.end(false)
+	case again || more:
+		w.later(s, s.host, unix.EPOLLIN|unix.EPOLLOUT)
+	}
+}
+
+// notice remembers what an event said about the source of a direction.
+func (d *direction) notice(bits uint32) {
+	d.ending = d.ending || bits&podEnding != 0
+	d.urgent = d.urgent || bits&podUrgent != 0
+}
+
+// end closes both sides, with RST if the flow was broken.
+func (s *stream) end(broken bool) {
+	if s.state == ended {
+		return
+	}
+	s.state = ended
+	s.relay.holds.forget(s)
+	s.up.drop()
+	s.down.drop()
+	if s.joined {
+		s.closeSide(s.pod, broken)
+	}
+	if s.host >= 0 {
+		s.closeSide(s.host, broken)
+	}
+	s.relay.tcp.Remove(s.src.Addr(), s)
+}
+
+// closeSide closes with RST instead of FIN if the flow was broken: socket(7), SO_LINGER of zero seconds.
+func (s *stream) closeSide(fd int, broken bool) {
+	if broken {
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	s.relay.poller.closeFD(fd)
+}
