@@ -2,9 +2,13 @@ package relay
 
 import (
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// keepAlive is what streamOptions have.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 30 * time.Second, Count: 6}
 
 // Carry copies both ways between two connections until both directions have ended, and closes them. The end of one direction is passed
 // on as such, an error as a reset of both. Peers that vanish without a word are found.

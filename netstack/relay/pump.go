@@ -57,11 +57,6 @@ func (d *direction) pump(w *worker, dst, src int) (again bool, err error) {
 				return false, err
 			}
 		}
-		if d.urgent {
-			if err := d.passUrgent(dst, src); err != nil || len(d.left) > 0 {
-				return false, err
-			}
-		}
 		if d.ended {
 			d.done = true
 			return false, shutdown(dst)
@@ -83,7 +78,7 @@ func (d *direction) pump(w *worker, dst, src int) (again bool, err error) {
 // move reads once and writes what it got. more is false if it has to wait for either socket.
 func (d *direction) move(dst, src int, buf []byte) (n int, more bool, err error) {
 	flags := 0
-	if stalled.Load() > stallBudget/2 {
+	if d.urgent || stalled.Load() > stallBudget/2 {
 		flags = unix.MSG_PEEK
 	}
 	n, err = receive(src, buf, flags)
@@ -94,6 +89,15 @@ func (d *direction) move(dst, src int, buf []byte) (n int, more bool, err error)
 		d.ended = true
 		return 0, true, nil
 	}
+	if d.urgent {
+		at, err := unix.IoctlGetInt(src, unix.SIOCATMARK)
+		if err != nil {
+			return 0, false, err
+		}
+		if at != 0 {
+			return 1, true, d.passUrgent(dst, src)
+		}
+	}
 	sent, err := send(dst, buf[:n])
 	if err != nil && waits(err) != nil {
 		return n, false, err
@@ -101,7 +105,7 @@ func (d *direction) move(dst, src int, buf []byte) (n int, more bool, err error)
 	switch {
 	case flags != 0:
 		if sent > 0 {
-			err = take(src, buf[:sent])
+			err = discard(src, buf[:sent])
 		} else {
 			err = nil
 		}
@@ -137,19 +141,15 @@ func (d *direction) drop() {
 	d.left = nil
 }
 
-// passUrgent hands on TCP's urgent byte, if that is the next: tcp(7), SIOCATMARK. It is read as any other (SO_OOBINLINE), so it cannot
-// get lost.
+// passUrgent hands on TCP's urgent byte, which is the next one: tcp(7), SIOCATMARK. It is read as any other (SO_OOBINLINE), so it cannot get
+// lost. Whether it is the next can be asked only when it is there, which is why data of a source that sends such bytes is looked at first.
 func (d *direction) passUrgent(dst, src int) error {
-	at, err := unix.IoctlGetInt(src, unix.SIOCATMARK)
-	if err != nil || at == 0 {
+	var b [1]byte
+	if _, err := receive(src, b[:], 0); err != nil {
 		return err
 	}
-	var b [1]byte
-	n, err := receive(src, b[:], 0)
-	if err != nil || n == 0 {
-		return waits(err) // announced, but not here yet
-	}
-	if err = unix.Sendto(dst, b[:], unix.MSG_OOB, nil); err == unix.EAGAIN {
+	err := unix.Sendto(dst, b[:], unix.MSG_OOB, nil)
+	if err == unix.EAGAIN {
 		d.keep(b[:]) // so far behind, it is not urgent any more
 		return nil
 	}

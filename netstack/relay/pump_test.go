@@ -179,11 +179,6 @@ func TestStreamEndsInOneSegment(t *testing.T) {
 	}
 }
 
-func reset(c *net.TCPConn) {
-	_ = c.SetLinger(0)
-	_ = c.Close()
-}
-
 func TestStreamPassesReset(t *testing.T) {
 	r := testRelay(t)
 	for _, halfClosed := range []bool{false, true} {
@@ -230,7 +225,7 @@ func TestStreamPassesUrgentData(t *testing.T) {
 	}
 	fd := taken(t, pod)
 	defer unix.Close(fd)
-	for range 20 {
+	for i := range 20 {
 		_, _ = unix.Write(fd, []byte("before"))
 		if err := unix.Sendto(fd, []byte("!"), unix.MSG_OOB, nil); err != nil {
 			t.Fatal(err)
@@ -250,7 +245,9 @@ func TestStreamPassesUrgentData(t *testing.T) {
 			})
 		}
 		if urgent[0] != '!' {
-			t.Fatalf("urgent byte %q", urgent)
+			rest := make([]byte, 16)
+			n, err := server.Read(rest)
+			t.Fatalf("round %d: urgent byte %q, then %q, %v; %+v", i, urgent, rest[:n], err, s.up)
 		}
 		if _, err := io.ReadFull(server, b[:5]); err != nil || string(b[:5]) != "after" {
 			t.Fatalf("got %q, %v", b[:5], err)

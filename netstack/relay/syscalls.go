@@ -29,8 +29,8 @@ func send(fd int, b []byte) (n int, err error) {
 	}
 }
 
-// take removes bytes that were looked at. With MSG_TRUNC, TCP does not copy them again: tcp(7).
-func take(fd int, b []byte) error {
+// discard removes bytes that were looked at. With MSG_TRUNC, TCP does not copy them again: tcp(7).
+func discard(fd int, b []byte) error {
 	_, err := receive(fd, b, unix.MSG_TRUNC)
 	return err
 }
