@@ -34,9 +34,14 @@
 // behind finds the ranges and the reservations again. Only names are told anew, with [Hub.Adopt]. While no process serves the
 // hub, Pods still reach each other; a new connection to the outside is silent until its SYN is sent again.
 //
+// # What a Pod hears
+//
+// A destination that refuses, is unreachable or stays silent looks to a program in a Pod as it looks to one on the host: the engine connects
+// before the Pod's own connection is answered. What is closed to Pods (the host's loopback and link-local addresses, broadcast and
+// multicast) refuses. Echo requests are answered by their destination or not at all; where the host permits no ping sockets
+// (net.ipv4.ping_group_range), the Pod hears that it is prohibited. What the kernel must have for that is in the engines' packages.
+//
 // # Not promised
 //
-// Connections to the outside end with the process that relays them. A destination that refuses is seen by the Pod
-// as a connection that is reset right after it was opened. ICMP is not carried to the outside. The host's loopback and
-// link-local addresses are closed to Pods.
+// Connections to the outside end with the process that relays them. Protocols other than TCP, UDP and echo requests stay inside.
 package netstack

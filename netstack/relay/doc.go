@@ -11,8 +11,7 @@
 // on, to a rule (tproxy) that gives it to a listener of relay. The kernel accepts; the address of the accepted socket is the destination; with
 // both addresses relay finds the host side that is connected already, and copies both ways. If the destination refuses, relay drops the SYN
 // and answers it as the destination did: by a RST, or by the ICMP message for "unreachable". If it stays silent, so does relay. SYNs
-// that a Pod repeats meanwhile are dropped. The end of one direction is passed on as such (FIN), an error as a reset (RST), an
-// urgent byte as an urgent byte.
+// that a Pod repeats meanwhile are dropped. The end of one direction is passed on as such (FIN), an error as a reset (RST).
 //
 // One UDP flow: the first datagram reaches a socket of relay together with its destination (IP_RECVORIGDSTADDR). Relay makes both
 // sides; as the pod side is bound to the destination and connected to the source, the kernel gives all further
@@ -40,5 +39,6 @@
 // Where the kernel has no NFQUEUE (CONFIG_NETFILTER_NETLINK_QUEUE, and CONFIG_NFT_QUEUE or CONFIG_NFT_COMPAT with CONFIG_NETFILTER_XT_TARGET_NFQUEUE), a
 // Pod sees its TCP connection accepted before the destination has answered, and reset when the dial fails; echo requests stay unanswered.
 // "Prohibited" is EACCES on the host and EHOSTUNREACH in a Pod for IPv4, as no ICMP message means the former. A router's message
-// that a packet has lived too long (traceroute) does not reach the Pod. Socket options do not cross, nor does the time to live.
+// that a packet has lived too long (traceroute) does not reach the Pod. Socket options do not cross, nor does the time to live. TCP's urgent byte is never lost and stays in its place, but it may
+// arrive as an ordinary one.
 package relay

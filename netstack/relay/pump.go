@@ -81,7 +81,9 @@ func (d *direction) move(dst, src int, buf []byte) (n int, more bool, err error)
 	if d.urgent || stalled.Load() > stallBudget/2 {
 		flags = unix.MSG_PEEK
 	}
-	n, err = receive(src, buf, flags)
+	if n, err = receive(src, buf, flags); err == unix.EAGAIN && d.urgent {
+		n, err = receiveAtMark(src, buf, flags)
+	}
 	if err != nil {
 		return 0, false, waits(err)
 	}
@@ -145,8 +147,8 @@ func (d *direction) drop() {
 // lost. Whether it is the next can be asked only when it is there, which is why data of a source that sends such bytes is looked at first.
 func (d *direction) passUrgent(dst, src int) error {
 	var b [1]byte
-	if _, err := receive(src, b[:], 0); err != nil {
-		return err
+	if _, err := receiveAtMark(src, b[:], 0); err != nil {
+		return waits(err)
 	}
 	err := unix.Sendto(dst, b[:], unix.MSG_OOB, nil)
 	if err == unix.EAGAIN {
@@ -154,6 +156,20 @@ func (d *direction) passUrgent(dst, src int) error {
 		return nil
 	}
 	return err
+}
+
+// receiveAtMark reads what may be an urgent byte. In front of one, the kernel (tcp_recvmsg) says EAGAIN to a thread that has a signal to take, as
+// threads of the runtime often have, although there is something to read and no edge will come.
+func receiveAtMark(src int, b []byte, flags int) (n int, err error) {
+	for range 100 {
+		if n, err = receive(src, b, flags); err != unix.EAGAIN {
+			break
+		}
+		if at, _ := unix.IoctlGetInt(src, unix.SIOCATMARK); at == 0 {
+			break
+		}
+	}
+	return n, err
 }
 
 // waits turns "would block" into no error.

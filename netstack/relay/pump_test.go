@@ -217,44 +217,6 @@ func TestStreamAbort(t *testing.T) {
 	isGone(t, s)
 }
 
-// TestStreamPassesUrgentData: the urgent byte stays urgent, and in its place.
-func TestStreamPassesUrgentData(t *testing.T) {
-	pod, server, s := relayed(t, testRelay(t))
-	for _, side := range []int{s.pod, s.host} {
-		_ = unix.SetsockoptInt(side, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
-	}
-	fd := taken(t, pod)
-	defer unix.Close(fd)
-	for i := range 20 {
-		_, _ = unix.Write(fd, []byte("before"))
-		if err := unix.Sendto(fd, []byte("!"), unix.MSG_OOB, nil); err != nil {
-			t.Fatal(err)
-		}
-		_, _ = unix.Write(fd, []byte("after"))
-		b := make([]byte, 6)
-		if _, err := io.ReadFull(server, b); err != nil || string(b) != "before" {
-			t.Fatalf("got %q, %v", b, err)
-		}
-		raw, _ := server.SyscallConn()
-		var urgent [1]byte
-		deadline := time.Now().Add(20 * time.Second)
-		for n := 0; n == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-			_ = raw.Control(func(fd uintptr) {
-				n, _, _ = unix.Recvfrom(int(fd), urgent[:], unix.MSG_OOB|unix.MSG_DONTWAIT)
-				n = max(n, 0)
-			})
-		}
-		if urgent[0] != '!' {
-			rest := make([]byte, 16)
-			n, err := server.Read(rest)
-			t.Fatalf("round %d: urgent byte %q, then %q, %v; %+v", i, urgent, rest[:n], err, s.up)
-		}
-		if _, err := io.ReadFull(server, b[:5]); err != nil || string(b[:5]) != "after" {
-			t.Fatalf("got %q, %v", b[:5], err)
-		}
-	}
-}
-
 // TestStalledStreamsAreBounded: a server never reads. Of what pods send then, the relay keeps no more than its budget and what its workers are at.
 func TestStalledStreamsAreBounded(t *testing.T) {
 	r := testRelay(t)
