@@ -40,6 +40,9 @@ var engineCases = []struct {
 	{"the next hub serves old pods", nextHubServesOldPods},
 	{"close leaves nothing open", closeLeavesNothingOpen},
 	{"published ports show clients", publishShowsClients},
+	{"many datagrams at once", manyDatagramsAtOnce},
+	{"nobody reads", nobodyReads},
+	{"a scan", scan},
 	{"published UDP ports show clients", publishUDP},
 }
 

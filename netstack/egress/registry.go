@@ -54,6 +54,13 @@ func (r *Registry) Remove(pod netip.Addr, f Flow) {
 	}
 }
 
+// Number is how many flows a Pod has.
+func (r *Registry) Number(pod netip.Addr) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byPod[pod])
+}
+
 // Of returns the flows of a Pod.
 func (r *Registry) Of(pod netip.Addr) []Flow {
 	r.mu.Lock()

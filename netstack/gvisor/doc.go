@@ -23,7 +23,7 @@
 // One UDP flow, and one of ICMP echo requests: the stack puts fragments together and hands over each packet. The flow has a socket of the host,
 // of which one goroutine reads; what the host's kernel says of a lost packet is said to the Pod. A flow ends when nothing moved for a while.
 //
-// Memory: a connection has at most receiveBuffer and sendBuffer in the stack. All numbers are those of egress.Limits; what asks for a connection
+// Memory: a connection of which nothing moves takes some 15 kB; what data one may hold in the stack depends on how many its Pod has. All numbers are those of egress.Limits; what asks for a connection
 // that is not there yet counts per Pod.
 //
 // # Not promised

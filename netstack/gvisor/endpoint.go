@@ -17,6 +17,7 @@ import (
 // Pod's MAC by computation, so it neither asks for nor answers anything on the Ethernet. What it cannot send is lost, as on a wire.
 type link struct {
 	version4, version6 packetSocket
+	queue              int // what each may hold, in bytes
 	mtu                uint32
 	self               [6]byte
 	neighbour          func(netip.Addr) (mac [6]byte, ok bool)

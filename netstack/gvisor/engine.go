@@ -71,7 +71,8 @@ func (e *Engine) openSockets() (err error) {
 	if e.link.version6, err = openPacketSocket(e.cfg.Link, e.cfg.V6); err != nil {
 		return errors.Join(err, e.link.version4.file.Close())
 	}
-	return nil
+	e.link.queue, err = e.link.version4.queue()
+	return err
 }
 
 // endPackets leaves the flows of packets to another engine, which makes its own.

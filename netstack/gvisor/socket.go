@@ -37,6 +37,12 @@ func (s packetSocket) send(parts [][]byte) tcpip.Error {
 	return nil
 }
 
+// queue is what the kernel has granted of queueSize.
+func (s packetSocket) queue() (size int, err error) {
+	control := s.raw.Control(func(fd uintptr) { size, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) })
+	return size, errors.Join(control, err)
+}
+
 // openPacketSocket opens a socket that gets, of one IP version, what Pods send by way of the link to addresses outside their range. It
 // must run on a thread in the hub. packet(7): it needs CAP_NET_RAW in the user namespace of the network namespace.
 //

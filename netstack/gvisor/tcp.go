@@ -62,13 +62,21 @@ func (e *Engine) takeConnection(r *tcp.ForwarderRequest) {
 		dst: netip.AddrPortFrom(addressOf(id.LocalAddress), id.LocalPort),
 	}
 	f.ctx, f.cancel = context.WithCancel(e.ctx)
-	defer f.cancel()
-	defer e.tcp.Remove(f.src.Addr(), f)
 	connected := e.connect(f, r, id)
 	e.dials.remove(id)
-	if connected {
-		f.splice()
+	end := func() {
+		f.cancel()
+		e.tcp.Remove(f.src.Addr(), f)
 	}
+	if !connected {
+		end()
+		return
+	}
+	// On another goroutine: to shake hands took a large stack, which this one would keep.
+	e.running.Go(func() {
+		defer end()
+		f.splice()
+	})
 }
 
 // connect dials, and answers the Pod's SYN with the outcome.
@@ -100,6 +108,9 @@ func (e *Engine) connect(f *tcpFlow, r *tcp.ForwarderRequest, id stack.Transport
 		reset(host)
 		return false
 	}
+	size := int64(bufferFor(e.tcp.Number(f.src.Addr()), e.link.queue))
+	pod.SocketOptions().SetReceiveBufferSize(size, true)
+	pod.SocketOptions().SetSendBufferSize(size, true)
 	setKeepAlive(pod)
 	return f.connected(pod)
 }
