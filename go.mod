@@ -24,7 +24,7 @@ require (
 	github.com/moby/sys/user v0.4.1 // /etc/passwd and /etc/group of images
 	github.com/opencontainers/runtime-spec v1.3.0
 	github.com/opencontainers/runtime-tools v0.9.1-0.20260316125833-8a4db579f5c8 // makes a container's config.json
-	github.com/rootless-containers/rootlesskit/v3 v3.3.0 // subordinate ids, newuidmap
+	github.com/rootless-containers/rootlesskit/v3 v3.3.0 // subordinate ids, newuidmap; types of published ports
 )
 
 // Network.
@@ -38,7 +38,8 @@ require (
 // The Kubernetes API.
 require (
 	github.com/google/uuid v1.6.0 // Pods' uids
-	github.com/gorilla/websocket v1.5.3 // exec
+	github.com/gorilla/websocket v1.5.3 // exec, port-forward
+	github.com/moby/spdystream v0.5.1 // port-forward: what kubectl speaks, over WebSocket or not
 	go.yaml.in/yaml/v3 v3.0.6 // lines for messages
 	k8s.io/api v0.37.2 // its types
 	k8s.io/apimachinery v0.37.2

@@ -19,6 +19,7 @@ type Endpoint struct {
 	Name      string
 	Namespace string
 	Hostname  string // another name in the same namespace, if it differs from Name
+	Subdomain string // with it, <Hostname>.<Subdomain>.<Namespace>.svc is a name of the Pod
 	Addrs     Addrs  // zero: any free ones
 }
 
@@ -210,9 +211,12 @@ func (h *Hub) tellDNS() {
 	h.dns.SetHosts(hosts)
 }
 
+// ClusterDomain is the domain of all names of Pods.
+func (h *Hub) ClusterDomain() string { return h.cfg.ClusterDomain }
+
 // SearchDomains are the domains for the resolv.conf of a Pod in a namespace: with them the name of a Pod in the same
-// namespace is enough, and <name>.<namespace> for one elsewhere.
+// namespace is enough, and <name>.<namespace> for one elsewhere. The first three are the kubelet's.
 func (h *Hub) SearchDomains(namespace string) []string {
 	domain := h.cfg.ClusterDomain
-	return []string{namespace + ".pod." + domain, "pod." + domain, namespace + ".svc." + domain, "svc." + domain, domain}
+	return []string{namespace + ".svc." + domain, "svc." + domain, domain, namespace + ".pod." + domain, "pod." + domain}
 }

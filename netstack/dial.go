@@ -29,6 +29,24 @@ func (h *Hub) Dial(ctx context.Context, network, address string) (net.Conn, erro
 	return conn, nil
 }
 
+// DialInside connects to a TCP port of a network namespace from inside: on its loopback, of either family. The file stays the
+// caller's. Errors are as of Dial; that of IPv4 if both fail.
+func (h *Hub) DialInside(ctx context.Context, netns *os.File, port uint16) (net.Conn, error) {
+	on := func(f func() error) error { return h.thread.visit(netns, f) }
+	var first error
+	for _, loopback := range []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()} {
+		to := netip.AddrPortFrom(loopback, port)
+		conn, err := dialOn(ctx, on, "tcp", netip.AddrPort{}, to)
+		if err == nil {
+			return conn, nil
+		}
+		if first == nil {
+			first = &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
+		}
+	}
+	return nil, first
+}
+
 // dial connects from an address, which need not be the hub's; a zero one is chosen by the kernel, and so is port 0.
 func (h *Hub) dial(ctx context.Context, network string, from, to netip.AddrPort) (net.Conn, error) {
 	return dialOn(ctx, h.thread.do, network, from, to)

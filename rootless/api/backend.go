@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"io"
+	"net"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +30,9 @@ type Backend interface {
 	// Attach connects a client with the first process of a running container. It returns when that has ended, or with the context; the
 	// container goes on then. Output begins with what comes from now on; a client that is slower than the container misses some.
 	Attach(ctx context.Context, namespace, name string, request AttachRequest) error
+
+	// DialPort connects to a port of a running Pod from inside: on its own loopback.
+	DialPort(ctx context.Context, namespace, name string, port uint16) (net.Conn, error)
 
 	// Containers describes every container of every Pod, each Pod's pause first; it is what ps and inspect show.
 	Containers() ([]Container, error)

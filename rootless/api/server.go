@@ -51,6 +51,7 @@ func (s *server) routes() map[string]methods {
 	events := methods{http.MethodGet: s.listEvents}
 	exec := methods{http.MethodGet: s.exec, http.MethodPost: s.exec}
 	attach := methods{http.MethodGet: s.attach, http.MethodPost: s.attach}
+	forward := methods{http.MethodGet: s.portForward, http.MethodPost: s.portForward}
 	health := methods{http.MethodGet: s.health}
 	return map[string]methods{
 		"/api":     {http.MethodGet: s.apiVersions},
@@ -61,13 +62,14 @@ func (s *server) routes() map[string]methods {
 		"/livez":   health,
 		"/readyz":  health,
 
-		"/api/v1/namespaces":                                {http.MethodGet: s.listNamespaces},
-		"/api/v1/namespaces/{namespace}":                    {http.MethodGet: s.getNamespace},
-		"/api/v1/events":                                    events,
-		"/api/v1/namespaces/{namespace}/events":             events,
-		"/api/v1/namespaces/{namespace}/pods/{name}/log":    {http.MethodGet: s.logs},
-		"/api/v1/namespaces/{namespace}/pods/{name}/exec":   exec,
-		"/api/v1/namespaces/{namespace}/pods/{name}/attach": attach,
+		"/api/v1/namespaces":                                     {http.MethodGet: s.listNamespaces},
+		"/api/v1/namespaces/{namespace}":                         {http.MethodGet: s.getNamespace},
+		"/api/v1/events":                                         events,
+		"/api/v1/namespaces/{namespace}/events":                  events,
+		"/api/v1/namespaces/{namespace}/pods/{name}/log":         {http.MethodGet: s.logs},
+		"/api/v1/namespaces/{namespace}/pods/{name}/exec":        exec,
+		"/api/v1/namespaces/{namespace}/pods/{name}/attach":      attach,
+		"/api/v1/namespaces/{namespace}/pods/{name}/portforward": forward,
 
 		"/peapod/v1/containers": {http.MethodGet: s.containers},
 		"/peapod/v1/version":    {http.MethodGet: s.version},

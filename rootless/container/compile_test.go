@@ -60,7 +60,7 @@ func TestCompileGolden(t *testing.T) {
 	single.Single, renamed.Single = true, true
 	terminal, host := nginx(), nginx()
 	terminal.Container.TTY = true
-	host.Pod = &corev1.Pod{Spec: corev1.PodSpec{HostPID: true, HostIPC: true}}
+	host.Pod = &corev1.Pod{Spec: corev1.PodSpec{HostNetwork: true, HostPID: true, HostIPC: true}}
 	host.Files.Shm, host.Files.Mqueue = "/dev/shm", "/dev/mqueue"
 	for name, c := range map[string]Config{"terminal.plan": terminal, "nginx.plan": nginx(), "restricted.plan": restricted, "single.plan": single, "renamed.plan": renamed, "host.plan": host} {
 		t.Run(name, func(t *testing.T) {

@@ -107,7 +107,7 @@ func (b *builder) bind(what string, m specs.Mount) error {
 	switch destination {
 	case "/etc/hosts", "/etc/hostname", "/etc/resolv.conf": // these are known to be files
 		b.moveOnto(what, source, b.file(what, b.root, relative(destination)))
-	case "/proc": // the host's: what is done to ours is done to it
+	case "/proc", hostSysfs: // the host's: what is done to ours is done to it
 		b.attach(what, source, destination)
 	case "/dev/shm", "/dev/mqueue":
 		b.moveOnto(what, source, b.realFolder(what, b.mounted["/dev"], path.Base(destination)))
@@ -118,11 +118,17 @@ func (b *builder) bind(what string, m specs.Mount) error {
 	return nil
 }
 
+// hostSysfs is the host's sysfs, and where a Pod in the host's network has it.
+const hostSysfs = "/sys"
+
 // late tells whether a bind mount covers, or is in, a file system of ours that is not finished when the others are made. It is mounted
 // when that is.
 func late(m specs.Mount) bool {
 	destination := path.Clean(m.Destination)
 	top, _, _ := strings.Cut(relative(destination), "/")
+	if destination == hostSysfs && m.Source == hostSysfs {
+		return false // it takes the place of ours
+	}
 	return m.Type == "bind" && (top == "dev" || top == "sys") && destination != "/dev/shm" && destination != "/dev/mqueue"
 }
 

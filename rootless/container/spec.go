@@ -161,6 +161,12 @@ func mounts(g *generate.Generator, c Config) {
 		m := &g.Config.Mounts[i]
 		m.Type, m.Source, m.Options = "bind", "/proc", append([]string{"rbind"}, m.Options...)
 	}
+	if host&unix.CLONE_NEWNET != 0 {
+		// A sysfs shows the devices of a network namespace, and only who has power over that may mount one (sysfs_init_fs_context).
+		i := slices.IndexFunc(g.Config.Mounts, func(m specs.Mount) bool { return m.Type == "sysfs" })
+		m := &g.Config.Mounts[i]
+		m.Type, m.Source, m.Options = "bind", hostSysfs, []string{"rbind", "nosuid", "noexec", "nodev", "rro"}
+	}
 	if host&unix.CLONE_NEWIPC != 0 {
 		g.RemoveMount("/dev/mqueue")
 	}

@@ -262,20 +262,6 @@ func expand(s string, lookup func(name string) (string, bool)) string {
 	}
 }
 
-// maxHostname is the kernel's limit less the byte that Kubernetes leaves (sethostname(2): 64).
-const maxHostname = 63
-
-// Hostname is the name of the Pod's UTS namespace.
-func Hostname(pod *corev1.Pod) string {
-	if pod.Spec.Hostname != "" {
-		return pod.Spec.Hostname
-	}
-	if len(pod.Name) <= maxHostname {
-		return pod.Name
-	}
-	return strings.TrimRight(pod.Name[:maxHostname], "-.")
-}
-
 // QOS is the Pod's quality of service class: Guaranteed if every container has equal limits and requests of CPU and memory,
 // BestEffort if none has any, else Burstable.
 func QOS(pod *corev1.Pod) corev1.PodQOSClass {

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -78,18 +77,6 @@ func TestEnvironment(t *testing.T) {
 	}
 	if _, err := Environment(pod, &corev1.Container{Env: []corev1.EnvVar{{Name: "X", ValueFrom: &corev1.EnvVarSource{}}}}, Sources{}); err == nil {
 		t.Error("a source that is not supported is no error")
-	}
-}
-
-func TestHostname(t *testing.T) {
-	long := strings.Repeat("a", 62) + "-b"
-	for _, test := range []struct{ name, hostname, want string }{
-		{"demo", "", "demo"}, {"demo", "web", "web"}, {long, "", strings.Repeat("a", 62)},
-	} {
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: test.name}, Spec: corev1.PodSpec{Hostname: test.hostname}}
-		if got := Hostname(pod); got != test.want {
-			t.Errorf("Hostname(%q, %q) = %q, want %q", test.name, test.hostname, got, test.want)
-		}
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 type Features struct {
 	Cgroups bool // limits on CPU and memory can be set
 	IDs     bool // there are more ids than the user's own
+	// LowPort says why the user cannot listen on a port of the host, and what to do about it; nothing if he can. It may be nil.
+	LowPort func(number int) string
 }
 
 // class says what becomes of a field that the user set.
@@ -81,14 +83,14 @@ var table = map[string]rule{
 	"spec.serviceAccount":                {class: noEffect, reason: noAccount, same: is("default")},
 	"spec.automountServiceAccountToken":  {class: noEffect, reason: noAccount, same: is(false)},
 	"spec.nodeName":                      {class: noEffect, reason: oneNode},
-	"spec.hostNetwork":                   {class: notYet},
+	"spec.hostNetwork":                   {class: whole},
 	"spec.hostPID":                       {class: whole},
 	"spec.hostIPC":                       {class: whole},
 	"spec.shareProcessNamespace":         {class: whole},
 	"spec.securityContext":               {class: honoured},
 	"spec.imagePullSecrets":              {class: whole},
 	"spec.hostname":                      {class: whole},
-	"spec.subdomain":                     {class: notYet},
+	"spec.subdomain":                     {class: whole},
 	"spec.affinity":                      {class: noEffect, reason: oneNode},
 	"spec.schedulerName":                 {class: noEffect, reason: oneNode, same: is(corev1.DefaultSchedulerName)},
 	"spec.tolerations":                   {class: noEffect, reason: oneNode},
@@ -102,14 +104,14 @@ var table = map[string]rule{
 	"spec.preemptionPolicy":              {class: noEffect, reason: oneNode, same: is(corev1.PreemptLowerPriority)},
 	"spec.overhead":                      {class: noEffect, reason: oneNode},
 	"spec.topologySpreadConstraints":     {class: noEffect, reason: oneNode},
-	"spec.setHostnameAsFQDN":             {class: notYet, same: is(false)},
+	"spec.setHostnameAsFQDN":             {class: whole},
 	"spec.os":                            {class: honoured},
 	"spec.os.name":                       {class: whole},
 	"spec.hostUsers":                     {class: notYet, same: is(true)},
 	"spec.schedulingGates":               {class: noEffect, reason: oneNode},
 	"spec.resourceClaims":                {class: never, reason: noClaims},
 	"spec.resources":                     {class: notYet},
-	"spec.hostnameOverride":              {class: notYet},
+	"spec.hostnameOverride":              {class: whole},
 	"spec.schedulingGroup":               {class: noEffect, reason: oneNode},
 	"spec.evictionResponders":            {class: noEffect, reason: oneNode},
 
@@ -181,10 +183,10 @@ var table = map[string]rule{
 	"spec.containers.workingDir":                      {class: whole},
 	"spec.containers.ports":                           {class: honoured},
 	"spec.containers.ports.name":                      {class: whole},
-	"spec.containers.ports.hostPort":                  {class: notYet},
+	"spec.containers.ports.hostPort":                  {class: whole},
 	"spec.containers.ports.containerPort":             {class: whole},
 	"spec.containers.ports.protocol":                  {class: whole},
-	"spec.containers.ports.hostIP":                    {class: notYet},
+	"spec.containers.ports.hostIP":                    {class: whole},
 	"spec.containers.envFrom":                         {class: whole},
 	"spec.containers.env":                             {class: honoured},
 	"spec.containers.env.name":                        {class: whole},

@@ -20,6 +20,7 @@ import (
 func Validate(pod *corev1.Pod, features Features) field.ErrorList {
 	errs := validateMetadata(&pod.ObjectMeta)
 	errs = append(errs, validateSpec(&pod.Spec, field.NewPath("spec"))...)
+	errs = append(errs, validateHostPorts(&pod.Spec, features, field.NewPath("spec", "containers"))...)
 	return append(errs, unsupported(pod, features)...)
 }
 
@@ -38,9 +39,7 @@ func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs = append(errs, validatePodSecurity(spec.SecurityContext, path.Child("securityContext"))...)
 	errs = append(errs, validateHostNamespaces(spec, path.Child("securityContext"))...)
 	errs = append(errs, validateHostAliases(spec.HostAliases, path.Child("hostAliases"))...)
-	if spec.Hostname != "" {
-		errs = append(errs, invalid(path.Child("hostname"), spec.Hostname, validation.IsDNS1123Label(spec.Hostname))...)
-	}
+	errs = append(errs, validateHostname(spec, path)...)
 	if class := spec.RuntimeClassName; class != nil {
 		errs = append(errs, invalid(path.Child("runtimeClassName"), *class, apivalidation.NameIsDNSSubdomain(*class, false))...)
 	}

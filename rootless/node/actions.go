@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -13,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/peapod/peapod/image"
-	"github.com/peapod/peapod/netstack"
 	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/lifecycle"
@@ -30,57 +28,50 @@ func newID() string {
 
 // createSandbox answers lifecycle.CreateSandbox.
 func (p *pod) createSandbox(object *corev1.Pod) lifecycle.Event {
-	addrs, err := p.makeSandbox(object)
+	ips, err := p.makeSandbox(object)
 	if err != nil {
 		return lifecycle.SandboxFailed{Err: err.Error()}
 	}
-	return lifecycle.SandboxReady{IPs: []string{addrs.V4.String(), addrs.V6.String()}}
+	return lifecycle.SandboxReady{IPs: ips}
 }
 
-func (p *pod) makeSandbox(object *corev1.Pod) (addrs netstack.Addrs, err error) {
+func (p *pod) makeSandbox(object *corev1.Pod) (ips []string, err error) {
 	n := p.node
 	if _, err := n.handler(object); err != nil {
-		return addrs, err
+		return nil, err
+	}
+	names, err := n.names(object)
+	if err != nil {
+		return nil, err
 	}
 	s, err := sandbox.Start(n.paths, newID(), sandbox.Config{
-		UID: p.uid, Hostname: kube.Hostname(object), Maps: n.maps, Sysctls: sysctls(object),
+		UID: p.uid, Hostname: names.Kernel, Maps: n.maps, Sysctls: sysctls(object),
 		ShareProcesses: object.Spec.ShareProcessNamespace != nil && *object.Spec.ShareProcessNamespace, Host: sandbox.HostNamespaces(&object.Spec),
 	})
 	if err != nil {
-		return addrs, err
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Stop(n.paths, p.uid), n.hub.Detach(string(p.uid)))
 		}
 	}()
-	netns, err := s.NetworkNamespace()
+	network, err := p.joinNetwork(object, s)
 	if err != nil {
-		return addrs, err
+		return nil, err
 	}
-	defer netns.Close()
-	if addrs, err = n.hub.Attach(netns, p.endpoint(object)); err != nil {
-		return addrs, err
+	if err := writePodFiles(n.paths, object, names, network); err != nil {
+		return nil, err
 	}
-	gateway := n.hub.Gateway()
-	host, _ := os.ReadFile("/etc/resolv.conf") // a host without one has no search domains
-	err = writePodFiles(n.paths, object, podNetwork{
-		IPs: []netip.Addr{addrs.V4, addrs.V6}, Resolvers: []netip.Addr{gateway.V4, gateway.V6},
-		Search: n.hub.SearchDomains(p.namespace), Host: string(host),
-	})
-	if err != nil {
-		return addrs, err
-	}
-	return addrs, p.watchSandbox(s)
-}
-
-func (p *pod) endpoint(object *corev1.Pod) netstack.Endpoint {
-	return netstack.Endpoint{ID: string(p.uid), Name: p.name, Namespace: p.namespace, Hostname: kube.Hostname(object)}
+	return addresses(network.IPs), p.watchSandbox(s)
 }
 
 // sysctls are what the Pod asks for, and what the kubelet's runtimes set by default: ports below 1024 need no capability inside a Pod.
 func sysctls(object *corev1.Pod) map[string]string {
-	values := map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"}
+	values := map[string]string{}
+	if !object.Spec.HostNetwork {
+		values["net.ipv4.ip_unprivileged_port_start"] = "0"
+	}
 	if s := object.Spec.SecurityContext; s != nil {
 		for _, sysctl := range s.Sysctls {
 			values[kube.SysctlName(sysctl.Name)] = sysctl.Value
@@ -116,6 +107,7 @@ func (p *pod) removeSandbox() lifecycle.Event {
 	}
 	s := p.crew.getSandbox()
 	p.crew.setSandbox(nil)
+	p.node.hub.Unpublish(string(p.uid))
 	var err error
 	if s != nil {
 		err = s.Stop(p.node.paths, p.uid)

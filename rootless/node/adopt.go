@@ -3,7 +3,6 @@ package node
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"strconv"
 	"syscall"
@@ -13,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/peapod/peapod/netstack"
 	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/lifecycle"
 	"github.com/peapod/peapod/rootless/sandbox"
@@ -214,25 +212,14 @@ func (p *pod) adoptRunningSandbox(object *corev1.Pod) error {
 	if s == nil {
 		return errors.New("its pause has ended")
 	}
-	endpoint := p.endpoint(object)
-	if endpoint.Addrs, err = parseAddrs(p.facts.Sandbox.IPs); err != nil {
+	if err := p.adoptNetwork(object); err != nil {
 		return err
 	}
-	if err := p.node.hub.Adopt(endpoint); err != nil {
+	if err := p.watchSandbox(s); err != nil {
 		return err
 	}
-	return p.watchSandbox(s)
-}
-
-func parseAddrs(ips []string) (a netstack.Addrs, err error) {
-	if len(ips) != 2 {
-		return a, fmt.Errorf("addresses %q: want one of each family", ips)
-	}
-	if a.V4, err = netip.ParseAddr(ips[0]); err != nil {
-		return a, err
-	}
-	a.V6, err = netip.ParseAddr(ips[1])
-	return a, err
+	p.republishPorts(object, s)
+	return nil
 }
 
 // adoptContainers takes hold of the Pod's containers. The loop hears of those that it does not know to run, and of the end of

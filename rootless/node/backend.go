@@ -66,7 +66,7 @@ func (n *Node) WatchObjects(ctx context.Context, kind *kube.Kind, namespace, res
 
 // features are what this machine gives.
 func (n *Node) features() kube.Features {
-	return kube.Features{Cgroups: n.cgroups != nil, IDs: !n.maps.Single()}
+	return kube.Features{Cgroups: n.cgroups != nil, IDs: !n.maps.Single(), LowPort: lowPort}
 }
 
 // ApplyObject is in api.Backend.

@@ -20,6 +20,7 @@ type podNetwork struct {
 	Resolvers []netip.Addr // the gateway's addresses, where the node answers DNS
 	Search    []string     // domains of Pod names
 	Host      string       // the host's /etc/resolv.conf
+	Hosts     string       // the host's /etc/hosts, if its network is the Pod's
 }
 
 // podFilesFor are the places of what a Pod's containers share.
@@ -37,11 +38,10 @@ func podFilesFor(paths state.Paths, pod *corev1.Pod) container.Files {
 }
 
 // writePodFiles writes what every container of the Pod finds in /etc.
-func writePodFiles(paths state.Paths, pod *corev1.Pod, n podNetwork) error {
-	hostname := kube.Hostname(pod)
+func writePodFiles(paths state.Paths, pod *corev1.Pod, names kube.Names, n podNetwork) error {
 	for path, content := range map[string]string{
-		paths.PodHosts(pod.UID):      hostsFile(hostname, n.IPs, pod.Spec.HostAliases),
-		paths.PodHostname(pod.UID):   hostname + "\n",
+		paths.PodHosts(pod.UID):      hostsFile(pod, names, n),
+		paths.PodHostname(pod.UID):   names.Kernel + "\n",
 		paths.PodResolvConf(pod.UID): resolvConf(pod, n),
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
@@ -52,7 +52,10 @@ func writePodFiles(paths state.Paths, pod *corev1.Pod, n podNetwork) error {
 }
 
 // hostsFile is /etc/hosts as the kubelet writes it.
-func hostsFile(hostname string, ips []netip.Addr, aliases []corev1.HostAlias) string {
+func hostsFile(pod *corev1.Pod, names kube.Names, n podNetwork) string {
+	if pod.Spec.HostNetwork {
+		return "# Kubernetes-managed hosts file (host network).\n" + n.Hosts + hostAliases(pod.Spec.HostAliases)
+	}
 	var s strings.Builder
 	s.WriteString("# Kubernetes-managed hosts file.\n" +
 		"127.0.0.1\tlocalhost\n" +
@@ -61,9 +64,18 @@ func hostsFile(hostname string, ips []netip.Addr, aliases []corev1.HostAlias) st
 		"fe00::0\tip6-mcastprefix\n" +
 		"fe00::1\tip6-allnodes\n" +
 		"fe00::2\tip6-allrouters\n")
-	for _, ip := range ips {
-		fmt.Fprintf(&s, "%s\t%s\n", ip, hostname)
+	for _, ip := range n.IPs {
+		if names.Domain != "" {
+			fmt.Fprintf(&s, "%s\t%s.%s\t%s\n", ip, names.Host, names.Domain, names.Host)
+			continue
+		}
+		fmt.Fprintf(&s, "%s\t%s\n", ip, names.Host)
 	}
+	return s.String() + hostAliases(pod.Spec.HostAliases)
+}
+
+func hostAliases(aliases []corev1.HostAlias) string {
+	var s strings.Builder
 	if len(aliases) > 0 {
 		s.WriteString("\n# Entries added by HostAliases.\n")
 	}
@@ -82,9 +94,11 @@ type resolver struct {
 func resolvConf(pod *corev1.Pod, n podNetwork) string {
 	host := parseResolvConf(n.Host)
 	var r resolver
-	switch pod.Spec.DNSPolicy {
-	case corev1.DNSNone:
-	case corev1.DNSDefault:
+	switch policy := pod.Spec.DNSPolicy; {
+	case policy == corev1.DNSNone:
+	case pod.Spec.HostNetwork: // where the gateway is not to be reached
+		r = resolver{host.servers, host.search, host.options}
+	case policy == corev1.DNSDefault:
 		// The host's servers may be on its loopback, which the Pod does not reach: the gateway asks them.
 		r = resolver{addresses(n.Resolvers), host.search, host.options}
 	default:

@@ -126,10 +126,14 @@ func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []s
 			return nil, err
 		}
 	}
+	names, err := p.node.names(object)
+	if err != nil {
+		return nil, err
+	}
 	paths := p.node.paths
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
-		Hostname: kube.Hostname(object), User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score, Volumes: mounts,
+		Hostname: names.Kernel, User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score, Volumes: mounts,
 		RootPath: p.node.runtime.RootPath(root.ID),
 		Files:    podFilesFor(paths, object),
 	})

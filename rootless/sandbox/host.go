@@ -9,7 +9,7 @@ import (
 // namespace above the Pod's: nothing in the Pod holds a capability over them, joins them anew, or mounts a file system that shows them.
 func HostNamespaces(spec *corev1.PodSpec) (host uint64) {
 	for flag, wanted := range map[uint64]bool{
-		unix.CLONE_NEWPID: spec.HostPID, unix.CLONE_NEWIPC: spec.HostIPC,
+		unix.CLONE_NEWNET: spec.HostNetwork, unix.CLONE_NEWPID: spec.HostPID, unix.CLONE_NEWIPC: spec.HostIPC,
 	} {
 		if wanted {
 			host |= flag

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "rewrite the golden file")
 
 func TestPausePlanGolden(t *testing.T) {
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 1000, Size: 1}, {ContainerID: 1, HostID: 100000, Size: 65536}}
-	all := HostNamespaces(&corev1.PodSpec{HostPID: true, HostIPC: true})
+	all := HostNamespaces(&corev1.PodSpec{HostNetwork: true, HostPID: true, HostIPC: true})
 	for name, c := range map[string]Config{"pause.plan": {}, "pause-shared.plan": {ShareProcesses: true}, "pause-host.plan": {Host: all}} {
 		c.Hostname, c.Maps = "demo", userns.Maps{UIDs: ids, GIDs: ids}
 		c.Sysctls = map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"}

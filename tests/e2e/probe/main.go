@@ -16,6 +16,8 @@
 //	probe key-read NAME        print what is in such a key
 //	probe listen NAME          answer connections to an abstract unix socket
 //	probe connect NAME         connect to it
+//	probe udp-who PORT         answer datagrams with their sender's address and what they say
+//	probe udp-ask ADDRESS SIZE send a datagram of that size and print the answer
 package main
 
 import (
@@ -53,6 +55,8 @@ func run(args []string) error {
 		return ids()
 	case len(args) == 1 && args[0] == "files":
 		return files()
+	case len(args) == 3 && args[0] == "udp-ask":
+		return udpAsk(args[1], args[2])
 	case len(args) > 3 && args[0] == "key-write":
 		return keyWrite(args[1], args[2], args[3:])
 	case len(args) == 2:
@@ -76,6 +80,8 @@ func runOn(word, arg string) error {
 		return attack(arg)
 	case "flee":
 		return flee(arg)
+	case "udp-who":
+		return udpWho(arg)
 	case "listen":
 		return listen(arg)
 	case "connect":
