@@ -87,3 +87,13 @@ func MatchingRule(c *corev1.Container, code int32) *corev1.ContainerRestartRule 
 	}
 	return nil
 }
+
+// ExpandStatic replaces $(NAME) in a probe's command by the value that the container's manifest gives the variable. Those whose value comes
+// from elsewhere count as empty, as with the kubelet.
+func ExpandStatic(command []string, env []corev1.EnvVar) []string {
+	values := make(map[string]string, len(env))
+	for _, v := range env {
+		values[v.Name] = v.Value
+	}
+	return expandAll(command, func(name string) (string, bool) { value, ok := values[name]; return value, ok })
+}

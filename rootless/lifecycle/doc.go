@@ -46,6 +46,21 @@
 //	              │   └── wait ── StartFailed ──┘                              └───── ContainerExited ────┤
 //	              └──────── restart, at once or after the crash backoff ─────────────────────────────── exited
 //
+// # Roles
+//
+// Init containers come first, one after another; each start of one waits until all before it are done: those that end have succeeded, sidecars have
+// started. Then the regular containers start at once, but for one: a container with a postStart hook holds up those after it until the hook has
+// ended. The Pod is over when all regular containers are, or an init container has failed for good. A new sandbox begins with the init containers again.
+//
+//	ending       Killing ──RunHook preStop──▶ hook ends, or the time ──▶ its turn, or the time ──StopContainer──▶ ContainerExited
+//
+// Everything of it goes on the container's grace period. A sidecar's turn comes when the regular containers and the sidecars after it have ended.
+//
+// # Probes
+//
+// Nobody is told to begin or end a probe: Probes says which are to be made now, and the node keeps to it after each step. It counts outcomes itself and
+// reports only what changes (ProbeChanged), so a probe that goes well costs no step.
+//
 // Deletion at any point leads to: stop what runs, wait for starts and the sandbox that were asked for, RemoveSandbox, Finish. Pulls are
 // not waited for. A Pod that ran to its end (restartPolicy Never or OnFailure) goes the same way up to RemoveSandbox, and stays.
 //

@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/peapod/peapod/rootless/kube"
@@ -31,7 +33,10 @@ func (k ProbeKind) Spec(c *corev1.Container) *corev1.Probe {
 type Probe struct {
 	Container string
 	Attempt   int32
+	ID        string
 	Kind      ProbeKind
+	StartedAt time.Time // the instance
+	Success   bool      // what counts now
 }
 
 // Probes are those to be made now. It follows from the facts, so nobody has to be told when one begins or ends: the startup probe comes
@@ -44,15 +49,15 @@ func (p *Pod) Probes() []Probe {
 			continue
 		}
 		spec, started := p.spec(c), p.started(c)
-		add := func(kind ProbeKind, now bool) {
+		add := func(kind ProbeKind, now, success bool) {
 			if now && kind.Spec(spec) != nil {
-				due = append(due, Probe{c.Name, c.Now.Attempt, kind})
+				due = append(due, Probe{c.Name, c.Now.Attempt, c.Now.ID, kind, c.Now.StartedAt, success})
 			}
 		}
 		ending := p.deleting() || c.Kill != "" || !c.StopBy.IsZero()
-		add(Startup, !started && !ending)
-		add(Readiness, started)
-		add(Liveness, started && !ending)
+		add(Startup, !started && !ending, false)
+		add(Readiness, started, c.Now.Ready)
+		add(Liveness, started && !ending, true)
 	}
 	return due
 }

@@ -17,6 +17,7 @@
 //	save the facts                        a file in the runtime directory
 //	publish the status                    derived from the facts; saved, and sent to watchers
 //	perform the actions                   each in a goroutine that posts its result as an event
+//	make the probes that are due          workers with timers, of which only news come back as events
 //
 // # Who owns what
 //
@@ -32,7 +33,7 @@
 // and their namespaces hang on pause and holder. The next node loads facts, compares them with the processes that are there
 // (adopt.go), posts the difference as events, and goes on.
 //
-// Not promised: that a command executed by `exec` survives the node, whose streams it writes to; the exit status of a container that ends
+// Not promised: that a hook goes on when the node ends (preStop is run again by the next one, postStart is not); that a command executed by `exec` survives the node, whose streams it writes to; the exit status of a container that ends
 // while no node runs, on kernels before 6.15 (it is reported as unknown); that an image which one Pod pulled with its imagePullSecrets is hidden from another
 // Pod, as all of them are one user's.
 package node

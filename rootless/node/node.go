@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/logs"
+	"github.com/peapod/peapod/rootless/probe"
 	"github.com/peapod/peapod/rootless/state"
 	"github.com/peapod/peapod/rootless/userns"
 )
@@ -55,6 +57,8 @@ type Node struct {
 	cgroups  *cgroup.Manager // nil: none are delegated
 	db       *state.DB
 	registry *registry
+	prober   *probe.Client
+	began    time.Time
 	events   *eventLog
 	name     string
 
@@ -82,8 +86,9 @@ func open(paths state.Paths, holder *userns.Holder, o Options) (n *Node, err err
 	n = &Node{
 		paths: paths, options: o, holder: holder, maps: holder.Maps,
 		log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
-		stopping: make(chan struct{}), pods: map[types.UID]*pod{},
+		stopping: make(chan struct{}), pods: map[types.UID]*pod{}, began: time.Now(),
 	}
+	n.prober = probe.NewClient(strings.TrimPrefix(kubernetesVersion[:strings.LastIndexByte(kubernetesVersion, '.')], "v"), n.dial)
 	slog.SetDefault(n.log) // of packages that know no node
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.memoryTimer = time.AfterFunc(time.Hour, n.freeMemory)

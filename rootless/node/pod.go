@@ -24,15 +24,16 @@ type pod struct {
 	volumes         volumes
 
 	// Below: the loop's alone.
-	facts *lifecycle.Pod
-	timer *time.Timer
+	facts   *lifecycle.Pod
+	timer   *time.Timer
+	probing probing
 }
 
 func (n *Node) newPod(object *corev1.Pod, facts *lifecycle.Pod) *pod {
 	p := &pod{
 		node: n, namespace: object.Namespace, name: object.Name, uid: object.UID,
 		log:     n.log.With("pod", key(object.Namespace, object.Name)),
-		mailbox: newMailbox(), crew: newCrew(), facts: facts,
+		mailbox: newMailbox(), crew: newCrew(), facts: facts, probing: probing{},
 	}
 	p.timer = time.AfterFunc(time.Hour, func() { p.post(lifecycle.Tick{}) })
 	p.timer.Stop()
@@ -45,6 +46,7 @@ func (p *pod) post(events ...lifecycle.Event) { p.mailbox.post(events...) }
 func (p *pod) loop() {
 	defer p.node.loops.Done()
 	defer p.timer.Stop()
+	defer p.stopProbing()
 	for {
 		e, ok := p.mailbox.take(p.node.stopping)
 		if !ok {
@@ -59,6 +61,7 @@ func (p *pod) loop() {
 			return
 		}
 		p.publish()
+		p.probe()
 	}
 }
 
@@ -97,6 +100,9 @@ func (p *pod) perform(a lifecycle.Action) {
 		p.do(func() lifecycle.Event { return p.startContainer(object, ips, a) })
 	case lifecycle.StopContainer:
 		p.stopContainer(a)
+	case lifecycle.RunHook:
+		ips := p.facts.Sandbox.IPs
+		p.do(func() lifecycle.Event { return p.runHook(object, ips, a) })
 	case lifecycle.RemoveContainer:
 		p.do(func() lifecycle.Event { p.removeContainer(a); return nil })
 	case lifecycle.WakeAt:
