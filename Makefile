@@ -64,6 +64,7 @@ bench: build ## speed and memory, beside podman where it is installed
 	tests/bench/start
 	tests/bench/run --many
 	tests/bench/pull
+	tests/bench/net
 
 .PHONY: lint
 lint: ## golangci-lint, which is compiled at first (some minutes), and shellcheck

@@ -43,5 +43,17 @@
 //
 // On ext4, what is written lies in the page cache unless the program itself syncs it; the disk's speed is not measured.
 //
+// # Network
+//
+// With the first argument "net", started by the script of that name, it compares the ways from a network namespace to a service of the host at an
+// address that is not loopback: peapod's netstack, served by a process of its own as a node would; pasta by its tap device, and by its
+// splicing of loopback connections; slirp4netns. All are in one network namespace that plays the host. In each round every way has its turn,
+// beginning with another one each time:
+//
+//   - up and down: iperf3 from inside to the host and back, one stream and four. CPU time is that of the process that carries the
+//     bytes, per 10^9 bytes; what the kernel does in interrupts counts for whoever is interrupted.
+//   - connects: connections one after the other, each with one byte there and back. Round trip: of one byte on a connection that is there.
+//   - idle: anonymous memory of that process without connections, and with 10,000 that have carried one byte each.
+//
 // Numbers of one run can be compared with each other, never with those of another machine, or of a busy one.
 package main

@@ -42,6 +42,19 @@ func compare(args []string) error {
 		}
 		return comparePulls(o)
 	}
+	if len(args) > 0 && args[0] == netVerb {
+		return compareNet(args[1:])
+	}
+	if len(args) == 3 && args[0] == netHubVerb {
+		return serveNetHub(args[1], args[2])
+	}
+	if len(args) == 4 && args[0] == netClientVerb {
+		n, err := strconv.Atoi(args[3])
+		if err != nil {
+			return err
+		}
+		return netClient(args[1], args[2], n)
+	}
 	if len(args) > 0 && args[0] == startVerb {
 		return compareStarts(args[1:])
 	}
