@@ -56,7 +56,9 @@
 //     A program that peapod starts and has not noted when it dies is found by its pid namespace: one in the host's is left.
 //   - Shared amounts. The disk under upper directories and logs belongs to all, as do the user's processes (ulimit -u),
 //     pending signals, inotify watches, pages in pipes and kernel keys, and the machine's processors and memory where no cgroup was delegated. A
-//     container that uses them up stops others of the same user; /dev/shm, /dev, the node's memory and FIFOs have bounds of their own.
+//     container that uses them up stops others of the same user; /dev/shm, /dev, the node's memory and FIFOs have bounds of their own. Processes
+//     have one if the node is given it (--pod-max-pids): of the Pod where its cgroup counts them, else of each process namespace (since Linux
+//     6.14), which containers that may write to /proc/sys can lift, and of which those in the host's have none.
 //   - The user's keys in the kernel (keyrings(7)), against container root without a filter: keyctl(2) asks for ids, which are his.
 //   - Names. The mount table inside tells paths of the host, the user id map his number.
 //   - A cgroup of a container that may mount and has no filter: where the hierarchy is not mounted nsdelegate it can lift its own limits.

@@ -19,6 +19,7 @@ type nodeOptions struct {
 	logMaxFiles int
 	engine      string
 	runtime     string
+	podMaxPids  int64
 }
 
 // rotation reads what bounds containers' logs.
@@ -39,6 +40,7 @@ func (o *nodeOptions) fromEnvironment(flags *pflag.FlagSet, getenv func(string) 
 		"container-log-max-size": "PEAPOD_CONTAINER_LOG_MAX_SIZE", "container-log-max-files": "PEAPOD_CONTAINER_LOG_MAX_FILES",
 		"network-engine": "PEAPOD_NETWORK_ENGINE",
 		"runtime":        "PEAPOD_RUNTIME",
+		"pod-max-pids":   "PEAPOD_POD_MAX_PIDS",
 	} {
 		if value := getenv(variable); value != "" && !flags.Changed(flag) {
 			if err := flags.Set(flag, value); err != nil {
@@ -80,6 +82,7 @@ for service managers and for looking at what it does. Its end, however it comes,
 	cmd.Flags().StringVar(&o.logMaxSize, "container-log-max-size", "10Mi", "a container's log is rotated at this size ($PEAPOD_CONTAINER_LOG_MAX_SIZE)")
 	cmd.Flags().IntVar(&o.logMaxFiles, "container-log-max-files", 5, "so many files are kept of it ($PEAPOD_CONTAINER_LOG_MAX_FILES)")
 	cmd.Flags().StringVar(&o.engine, "network-engine", "", "what carries Pods' connections to the outside: relay or gvisor; chosen by what the kernel has if not given ($PEAPOD_NETWORK_ENGINE)")
+	cmd.Flags().Int64Var(&o.podMaxPids, "pod-max-pids", -1, "a Pod has no more processes and threads; -1: any number ($PEAPOD_POD_MAX_PIDS)")
 	cmd.Flags().StringVar(&o.runtime, "runtime", "peapod", "runs Pods without a runtimeClassName: peapod, or crun, runc, runsc or youki if installed ($PEAPOD_RUNTIME)")
 	cmd.AddCommand(
 		&cobra.Command{

@@ -19,6 +19,7 @@ func init() {
 			Rotation:      logs.Rotation{MaxSize: size, MaxFiles: files},
 			NetworkEngine: o.engine,
 			Runtime:       o.runtime,
+			PodMaxPids:    o.podMaxPids,
 		})
 	}
 }

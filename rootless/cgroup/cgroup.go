@@ -47,8 +47,10 @@ func (m *Manager) Enter() error {
 // Create makes a Pod's group, or takes the one that is there, and sets its limits.
 func (m *Manager) Create(name string, l Limits) (*Group, error) { return m.root.Create(name, l) }
 
-// Group is the group of that name, which an earlier node has made.
-func (m *Manager) Group(name string) *Group { return m.root.Group(name) }
+// Limits tells whether the groups can have limits of a controller.
+func (m *Manager) Limits(controller string) bool {
+	return slices.Contains(m.root.controllers, controller)
+}
 
 // A Group is a cgroup below the root. The directory is all there is to it; nothing is kept in memory.
 type Group struct {
@@ -142,8 +144,8 @@ func (g *Group) Remove() error {
 	}
 }
 
-// Remove removes the group at a directory, which may be one of an earlier node's root.
-func Remove(dir string) error { return (&Group{dir: dir}).Remove() }
+// Existing is the group at a directory, which may be one of an earlier node's root, to be looked at and ended.
+func Existing(dir string) *Group { return &Group{dir: dir} }
 
 // OOMKills counts processes of the group, and of those below it, that the kernel killed because of memory.max.
 func (g *Group) OOMKills() (int64, error) {

@@ -192,8 +192,8 @@ func TestDelegated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	endsByKill(t, c, m.Group("pod"))
-	if err := m.Group("pod").Remove(); err != nil {
+	endsByKill(t, c, m.root.Group("pod"))
+	if err := m.root.Group("pod").Remove(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(c.dir); !errors.Is(err, os.ErrNotExist) {

@@ -16,8 +16,9 @@
 //	pod, err := m.Create(uid, cgroup.Limits{})
 //	c, err := pod.Create(id, cgroup.Limits{Memory: 64 << 20})
 //	dir, err := c.Open()                               // SysProcAttr.CgroupFD: the process starts in it
+//	c = cgroup.Existing(directory)                     // of this node or an earlier one
 //	killed, err := c.OOMKills()
-//	err = pod.Kill(); err = pod.Remove()
+//	err = c.Kill(); err = c.Remove()
 //
 // Rules of the kernel (Documentation/admin-guide/cgroup-v2.rst) that shape this:
 //

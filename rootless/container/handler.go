@@ -106,6 +106,9 @@ func (r *Runtime) forHandler(spec *specs.Spec, cgroups bool) (*specs.Spec, error
 	if len(spec.Linux.UIDMappings) > 0 {
 		return nil, fmt.Errorf("user %d: without subordinate ids only peapod's own runtime runs containers as another user than root", spec.Process.User.UID)
 	}
+	if len(spec.Linux.Sysctl) > 0 {
+		return nil, errors.New("the number of processes can be bounded for another runtime by cgroups only, and none are delegated")
+	}
 	other := *spec
 	other.Version = "1.0.2" // which all of them know; nothing here is newer
 	linux := *spec.Linux

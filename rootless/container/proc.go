@@ -57,7 +57,7 @@ func (b *builder) below(path string) (fd any, rest string) {
 }
 
 // mask hides paths: a folder under an empty read-only tmpfs, a file under the host's /dev/null, which is checked to be
-// that. What is missing needs no mask.
+// that. What is missing needs no mask; what cannot be told, as behind a symbolic link, keeps the container from starting.
 func (b *builder) mask(paths []string) {
 	for _, path := range paths {
 		dir, name := b.below(path)
@@ -66,7 +66,7 @@ func (b *builder) mask(paths []string) {
 			target := b.Last()
 			b.moveOnto(what, b.newMount(what, "tmpfs", unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC, nil), target)
 		}, func() {
-			b.When(b.tryOpen(dir, name, unix.O_PATH, noLinks), func() {
+			b.WhenThere(b.open(what, dir, name, unix.O_PATH, noLinks), func() {
 				target := b.Last()
 				b.moveOnto(what, b.hostDevice(what, "/dev/null", 1, 3), target)
 			})
@@ -79,7 +79,7 @@ func (b *builder) protect(paths []string) {
 	for _, path := range paths {
 		dir, name := b.below(path)
 		what := "make " + path + " read-only"
-		b.When(b.tryOpen(dir, name, unix.O_PATH, noLinks), func() {
+		b.WhenThere(b.open(what, dir, name, unix.O_PATH, noLinks), func() {
 			target := b.Last()
 			clone := b.Call(what, unix.SYS_OPEN_TREE, target, "", plan.Flags{
 				Value: unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE, Name: "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH|AT_RECURSIVE"})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -33,6 +34,7 @@ type Config struct {
 	OOMScoreAdj   int                 // not less than the node's own
 	Single        bool                // the Pod's user namespace has one id
 	Devices       []specs.LinuxDevice // of the host, besides those that every container has
+	MaxProcesses  int64               // in its process namespace; any number if 0
 	Volumes       []VolumeMount
 }
 
@@ -77,10 +79,20 @@ func Spec(c Config) (*specs.Spec, error) {
 	secure(&g, c)
 	namespaces(&g, c)
 	mounts(&g, c)
+	limitProcesses(&g, c)
 	if c.Single {
 		fold(g.Config)
 	}
 	return g.Config, nil
+}
+
+// limitProcesses bounds the numbers that processes can have, which each process namespace has of its own since Linux 6.14. The first three hundred are given
+// out once only (RESERVED_PIDS in the kernel), so as many more are needed, and may be had at first. The host's are not a container's to bound.
+func limitProcesses(g *generate.Generator, c Config) {
+	const reserved = 300
+	if c.MaxProcesses > 0 && !c.Pod.Spec.HostPID {
+		g.AddLinuxSysctl("kernel.pid_max", strconv.FormatInt(c.MaxProcesses+reserved, 10))
+	}
 }
 
 // processArgs combines image and Pod as the kubelet does: a command replaces the image's entry point and its arguments,

@@ -35,7 +35,11 @@ func (p *pod) makeGroup(id string, c *corev1.Container) (*os.File, error) {
 	if p.node.cgroups == nil {
 		return nil, nil
 	}
-	group, err := p.node.cgroups.Create(string(p.uid), cgroup.Limits{})
+	of := cgroup.Limits{}
+	if p.node.cgroups.Limits(pids) {
+		of.Pids = p.node.options.PodMaxPids
+	}
+	group, err := p.node.cgroups.Create(string(p.uid), of)
 	if err == nil {
 		group, err = group.Create(id, limits(c.Resources))
 	}
@@ -43,6 +47,34 @@ func (p *pod) makeGroup(id string, c *corev1.Container) (*os.File, error) {
 		return nil, fmt.Errorf("make the container's cgroup: %w", err)
 	}
 	return group.Open()
+}
+
+// pids is the controller that counts processes.
+const pids = "pids"
+
+// maxProcesses is how many processes each container may have where no cgroup counts those of the Pod; 0: any number.
+func (n *Node) maxProcesses() int64 {
+	if n.cgroups != nil && n.cgroups.Limits(pids) {
+		return 0
+	}
+	return n.options.PodMaxPids
+}
+
+// endGroup ends what is left in the cgroup of a container whose first process has ended, and tells whether the kernel has killed anything in
+// it for want of memory.
+func (p *pod) endGroup(o container.Owner) (oomKilled bool) {
+	if o.Cgroup == "" {
+		return false
+	}
+	group := cgroup.Existing(o.Cgroup)
+	kills, err := group.OOMKills()
+	if err == nil {
+		err = group.Kill()
+	}
+	if err != nil {
+		p.log.Error("end a container's cgroup", "error", err)
+	}
+	return kills > 0
 }
 
 // limits are a container's resources as a cgroup has them. What only the kubelet's scheduler or eviction uses is left out.
@@ -71,7 +103,7 @@ func (p *pod) removeGroup(o container.Owner) {
 	if o.Cgroup == "" {
 		return
 	}
-	if err := cgroup.Remove(o.Cgroup); err != nil {
+	if err := cgroup.Existing(o.Cgroup).Remove(); err != nil {
 		p.log.Error("remove a container's cgroup", "error", err)
 	}
 	_ = os.Remove(filepath.Dir(o.Cgroup)) // fails while another container is in it

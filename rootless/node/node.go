@@ -39,6 +39,8 @@ type Options struct {
 	Rotation  logs.Rotation // of containers' logs
 	// NetworkEngine forces one: see netstack.Config.
 	NetworkEngine string
+	// PodMaxPids bounds the processes and threads of a Pod, as the kubelet's podPidsLimit does; none if not positive.
+	PodMaxPids int64
 	// Runtime runs Pods that name none; empty: peapod's own.
 	Runtime string
 }

@@ -134,8 +134,9 @@ func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []s
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
 		Hostname: names.Kernel, User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score, Volumes: mounts,
-		RootPath: p.node.runtime.RootPath(root.ID),
-		Files:    podFilesFor(paths, object),
+		MaxProcesses: p.node.maxProcesses(),
+		RootPath:     p.node.runtime.RootPath(root.ID),
+		Files:        podFilesFor(paths, object),
 	})
 }
 
@@ -165,6 +166,7 @@ func (p *pod) watchInstance(c *container.Container, streams container.Streams, p
 		if pidfd != nil {
 			exit = container.Wait(c.Process, pidfd)
 		}
+		oomKilled := p.endGroup(c.Owner)
 		if err := p.node.runtime.KillRemains(c); err != nil {
 			p.log.Error("kill what is left of a container", "container", c.Owner.Name, "error", err)
 		}
@@ -178,7 +180,9 @@ func (p *pod) watchInstance(c *container.Container, streams container.Streams, p
 		p.drop(c.ID, "")
 		i.ended()
 		p.removeGroup(c.Owner)
-		p.post(exited(c, exit))
+		end := exited(c, exit)
+		end.OOMKilled = oomKilled
+		p.post(end)
 	}()
 	return nil
 }
@@ -191,7 +195,7 @@ func (p *pod) endInput(id string, streams container.Streams) {
 	}
 }
 
-func exited(c *container.Container, exit container.Exit) lifecycle.Event {
+func exited(c *container.Container, exit container.Exit) lifecycle.ContainerExited {
 	return lifecycle.ContainerExited{
 		Container: c.Owner.Name, Attempt: c.Owner.Attempt, ExitCode: int32(exit.Code), Signal: int32(exit.Signal), At: exit.At, Unknown: exit.Unknown,
 	}

@@ -151,6 +151,12 @@ func (p *Plan) When(r Ref, then func()) {
 	p.ops[r].skipError = p.appended(r, then)
 }
 
+// WhenThere is When for a call that opens something: that it is missing is no error (ENOENT, ENOTDIR, EACCES), any other failure is.
+func (p *Plan) WhenThere(r Ref, then func()) {
+	p.When(r, then)
+	p.ops[r].onError = goOnIfMissing
+}
+
 // WhenPositive appends the operations that then adds, to be run only if the result of r, the call before them, is greater
 // than zero: the parent's side of a clone.
 func (p *Plan) WhenPositive(r Ref, then func()) {
