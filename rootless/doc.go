@@ -45,6 +45,15 @@
 //
 // With a single id all users of all containers are the user himself outside: rules that hold for container root here hold for each of them.
 //
+// # Volumes
+//
+// What is in a volume is its containers' word: links to anywhere, folders that become links while one looks, files of any size and mode. The node
+// never follows a path in one by name: a subPath is resolved beneath the volume by one openat2(2), a place to mount on is resolved in the container's
+// root by another, and both are used by the descriptor that came of it (volume/open.go, container/resolve.go); files of projections are
+// written, groups changed and folders removed below a descriptor. Volumes of one Pod are in a folder that no other Pod is given; volumes of
+// files are mounted read-only and, as Secrets may be among them, live in a tmpfs. A host path is the user's gift: whoever may write to it
+// has the user's own files there, and who may write to the home folder is the user. A claim is shared by all Pods that name it.
+//
 // # What is not defended
 //
 //   - The kernel against its own faults. Whoever runs images that he fears should give them RuntimeDefault, a user, no_new_privs and no capabilities.

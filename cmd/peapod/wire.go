@@ -9,6 +9,7 @@ import (
 
 func init() {
 	ensureRunning = noded.Launch
+	unshare = noded.Unshare
 	runNode = func(ctx context.Context, o nodeOptions) error {
 		size, files, err := o.rotation()
 		if err != nil {

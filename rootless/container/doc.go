@@ -26,6 +26,12 @@
 //  7. Bounding set, groups, gid, uid, capabilities, ambient set, no_new_privs, seccomp, close-on-exec, execve. Without
 //     no_new_privs the kernel wants CAP_SYS_ADMIN for seccomp(2), so then it comes before the privileges go.
 //
+// # Volumes
+//
+// A volume, or the part of it that a container mounts, comes as a detached mount, whose path was walked by whoever opened it (Sources.Volumes); the
+// Plan gives it its attributes and its propagation, and moves it onto a place below the root. What is further down is mounted later, so mounts in
+// mounts work in any order; what is in /dev or /sys is mounted when those are finished; nothing is mounted in /proc, whose files must be the kernel's.
+//
 // # Streams
 //
 // stdout and stderr are FIFOs that the container holds open itself. stdin is one that it can only read, so it ends when the node lets

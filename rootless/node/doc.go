@@ -25,6 +25,12 @@
 //   - registry: the API objects as users see them, a log of their changes for watchers, and the database.
 //   - crew: handles on running processes (pause and containers) of one Pod, for exec, signals and adoption.
 //
+// # Volumes
+//
+// The loop asks for a Pod's volumes while its sandbox is made and its images are pulled (volumes.go); a container takes what it mounts by a descriptor
+// when it starts. One goroutine reads the registry's log of changes (follow.go): when a ConfigMap, a Secret or a Pod's labels change, volumes of files
+// are written anew, and Pods that wait for something try again. A claim that is deleted stays until its last Pod is gone (volumeclaims.go).
+//
 // # The node's death
 //
 // Containers go on: they are not tied to the node by a parent-death signal, their output waits in FIFOs that they hold open themselves,

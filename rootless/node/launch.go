@@ -247,7 +247,7 @@ func enter() error {
 		keep = append(keep, fd)
 	}
 	environ := append(os.Environ(), fmt.Sprintf("%s=%d %d", insideVariable, os.Getuid(), lock))
-	return holder.Enter(append([]string{executable}, os.Args[1:]...), environ, keep)
+	return holder.Enter("/", append([]string{executable}, os.Args[1:]...), environ, keep)
 }
 
 // takeLock takes the lock that a node holds as long as it lives. The descriptor is never closed.

@@ -9,9 +9,9 @@ import (
 	"github.com/peapod/peapod/rootless/plan"
 )
 
-// Enter replaces the calling process by a program in U and M: argv[0] is its path on the host. Descriptors in keep stay
-// open under their numbers; all others are closed. It returns only on failure.
-func (h *Holder) Enter(argv, environ []string, keep []int) error {
+// Enter replaces the calling process by a program in U and M: argv[0] is its path on the host, dir its working directory if that is there.
+// Descriptors in keep stay open under their numbers; all others are closed. It returns only on failure.
+func (h *Holder) Enter(dir string, argv, environ []string, keep []int) error {
 	pidfd, err := h.Process.Open()
 	if err != nil {
 		return fmt.Errorf("open the holder: %w", err)
@@ -34,6 +34,7 @@ func (h *Holder) Enter(argv, environ []string, keep []int) error {
 	// Containers inherit the node's keyring: with that of the user's login they would have his keys, which belong to their own id
 	// (session-keyring(7)). It is refused where a filter surrounds the user himself, and where the kernel has no keys.
 	p.Try(unix.SYS_KEYCTL, plan.Flags{Value: unix.KEYCTL_JOIN_SESSION_KEYRING, Name: "JOIN_SESSION_KEYRING"}, nil)
+	p.Try(unix.SYS_CHDIR, dir) // setns(2) has left it at the root
 	for _, fd := range keep {
 		p.Keep(fd)
 	}

@@ -169,7 +169,7 @@ func TestEnterChild(t *testing.T) {
 	if err != nil || h == nil {
 		t.Fatal(h, err)
 	}
-	t.Fatal(h.Enter([]string{"/bin/sh", "-c", "echo inside: uid $(id -u)"}, os.Environ(), nil))
+	t.Fatal(h.Enter("/", []string{"/bin/sh", "-c", "echo inside: uid $(id -u)"}, os.Environ(), nil))
 }
 
 func TestCreateWithoutTool(t *testing.T) {
