@@ -44,7 +44,9 @@ func TestScripts(t *testing.T) {
 func TestOtherEngine(t *testing.T) {
 	requireStage(t)
 	t.Setenv(engineVariable, "gvisor")
-	t.Run("gvisor", func(t *testing.T) { runAll(t, "testdata/network*.txtar", "testdata/outside*.txtar") })
+	t.Run("gvisor", func(t *testing.T) {
+		runAll(t, "testdata/network*.txtar", "testdata/outside*.txtar", "testdata/port-*.txtar")
+	})
 }
 
 // TestHostileImages runs images that are made to break out.
