@@ -19,7 +19,7 @@ const module = "github.com/peapod/peapod"
 
 // floors are the packages of rootless from the top down. A package imports only what stands below it.
 var floors = []string{
-	"node", "api", "lifecycle", "kube", "oci", "container", "sandbox", "volume", "probe", "logs", "cgroup", "seccomp", "userns", "plan", "state",
+	"node", "api", "lifecycle", "controller", "kube", "oci", "container", "sandbox", "volume", "probe", "logs", "cgroup", "seccomp", "userns", "plan", "state",
 }
 
 // A goPackage is what `go list -json` says of one.

@@ -108,6 +108,6 @@ func (a *app) applyOne(ctx context.Context, c *client.Client, e *kube.Entry, opt
 	if dryRun {
 		suffix = " (server dry run)"
 	}
-	fmt.Fprintf(a.out, "%s/%s %s%s\n", ref.kind.singular, ref.name, applied.Outcome, suffix)
+	fmt.Fprintf(a.out, "%s/%s %s%s\n", ref.kind, ref.name, applied.Outcome, suffix)
 	return nil
 }

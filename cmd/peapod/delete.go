@@ -161,7 +161,7 @@ func (a *app) toDelete(ctx context.Context, cmd *cobra.Command, c *client.Client
 
 func (a *app) selected(ctx context.Context, c *client.Client, k kind, selector string) ([]objectRef, error) {
 	var list metav1.PartialObjectMetadataList
-	err := c.Get(ctx, client.Request{Resource: k.resource, Namespace: a.namespace, LabelSelector: selector}, &list)
+	err := c.Get(ctx, client.Request{Group: k.group, Resource: k.resource, Namespace: a.namespace, LabelSelector: selector}, &list)
 	var refs []objectRef
 	for i := range list.Items {
 		refs = append(refs, objectRef{k, list.Items[i].Namespace, list.Items[i].Name})
@@ -186,7 +186,7 @@ func (a *app) deleteOne(ctx context.Context, c *client.Client, ref objectRef, o 
 	if o.force {
 		how = "force deleted"
 	}
-	fmt.Fprintf(a.out, "%s %q %s\n", ref.kind.singular, ref.name, how)
+	fmt.Fprintf(a.out, "%s %q %s\n", ref.kind, ref.name, how)
 	return object, nil
 }
 
@@ -235,7 +235,7 @@ func watchGone(ctx context.Context, c *client.Client, d deletion) (gone bool, er
 		return true, nil
 	}
 	stream, err := c.Watch(ctx, client.Request{
-		Resource: d.kind.resource, Namespace: d.namespace, FieldSelector: "metadata.name=" + d.name, ResourceVersion: now.ResourceVersion,
+		Group: d.kind.group, Resource: d.kind.resource, Namespace: d.namespace, FieldSelector: "metadata.name=" + d.name, ResourceVersion: now.ResourceVersion,
 	})
 	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return false, nil

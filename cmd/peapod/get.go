@@ -105,7 +105,7 @@ func (a *app) get(ctx context.Context, cmd *cobra.Command, targets []target, o *
 
 func (a *app) request(t target, o *getOptions, table bool) client.Request {
 	r := client.Request{
-		Resource: t.kind.resource, Name: t.name, Table: table, LabelSelector: o.selector, FieldSelector: o.fieldSelector,
+		Group: t.kind.group, Resource: t.kind.resource, Name: t.name, Table: table, LabelSelector: o.selector, FieldSelector: o.fieldSelector,
 	}
 	if t.kind.namespaced && !o.allNamespaces {
 		r.Namespace = a.namespace

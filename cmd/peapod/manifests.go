@@ -61,6 +61,12 @@ func (a *app) manifests(m *manifestFlags) ([]kube.Entry, error) {
 	if err := errors.Join(mistakes...); err != nil {
 		return nil, err
 	}
+	objects = slices.DeleteFunc(objects, func(e kube.Entry) bool {
+		if e.Ignored != "" {
+			fmt.Fprintf(a.err, "Warning: %s:%d: ignored: %s\n", e.Source, e.Line, e.Ignored)
+		}
+		return e.Ignored != ""
+	})
 	for i := range objects {
 		if err := a.settleNamespace(objects[i].Object); err != nil {
 			return nil, err

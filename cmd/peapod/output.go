@@ -109,6 +109,10 @@ func indentedYAML(w io.Writer, v any) error {
 }
 
 func printName(w io.Writer, o object) error {
-	_, err := fmt.Fprintf(w, "%s/%s\n", strings.ToLower(o.at("kind")), o.at("metadata", "name"))
+	kind := strings.ToLower(o.at("kind"))
+	if group, _, ok := strings.Cut(o.at("apiVersion"), "/"); ok {
+		kind += "." + group
+	}
+	_, err := fmt.Fprintf(w, "%s/%s\n", kind, o.at("metadata", "name"))
 	return err
 }

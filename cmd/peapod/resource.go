@@ -13,6 +13,7 @@ import (
 
 // kind is a kind of object that get and its siblings know. The list is what the node's discovery tells, which a command does not ask for.
 type kind struct {
+	group      string // API group: apps; empty for the core
 	resource   string // as in a path: pods
 	singular   string
 	short      string // empty: there is none
@@ -25,12 +26,26 @@ var kinds = []kind{
 	applied(kube.Secrets, ""),
 	applied(kube.ConfigMaps, "cm"),
 	applied(kube.Claims, "pvc"),
-	{"events", "event", "ev", true, false},
-	{"namespaces", "namespace", "ns", false, false},
+	applied(kube.Deployments, "deploy"),
+	applied(kube.ReplicaSets, "rs"),
+	applied(kube.StatefulSets, "sts"),
+	applied(kube.DaemonSets, "ds"),
+	applied(kube.Jobs, ""),
+	applied(kube.CronJobs, "cj"),
+	{"", "events", "event", "ev", true, false},
+	{"", "namespaces", "namespace", "ns", false, false},
 }
 
 func applied(k *kube.Kind, short string) kind {
-	return kind{k.Resource, strings.ToLower(k.Name), short, !k.Cluster, true}
+	return kind{k.Group, k.Resource, strings.ToLower(k.Name), short, !k.Cluster, true}
+}
+
+// String is the kind as kubectl names it before an object's name: pod, deployment.apps.
+func (k kind) String() string {
+	if k.group == "" {
+		return k.singular
+	}
+	return k.singular + "." + k.group
 }
 
 var pods = kinds[0]
@@ -42,7 +57,11 @@ func findKind(word string) (kind, error) {
 		return pods, nil
 	}
 	i := slices.IndexFunc(kinds, func(k kind) bool {
-		return lower == k.resource || lower == k.singular || lower == k.short && lower != ""
+		word, group, qualified := strings.Cut(lower, ".")
+		if qualified && group != k.group && group != "v1."+k.group {
+			return false
+		}
+		return word == k.resource || word == k.singular || word == k.short && word != ""
 	})
 	if i < 0 {
 		return kind{}, fmt.Errorf("the server doesn't have a resource type %q", word)
@@ -63,7 +82,7 @@ func refOf(o kube.Object) objectRef {
 }
 
 func (r objectRef) request() client.Request {
-	return client.Request{Resource: r.kind.resource, Namespace: r.namespace, Name: r.name}
+	return client.Request{Group: r.kind.group, Resource: r.kind.resource, Namespace: r.namespace, Name: r.name}
 }
 
 // target is one thing that a command line names: an object, or without a name all of a kind.

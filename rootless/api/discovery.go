@@ -18,18 +18,52 @@ func (s *server) apiVersions(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// groups are the API groups but the core, in order.
+func groups() []string {
+	var names []string
+	for _, r := range resources {
+		if r.kind.Group != "" {
+			names = append(names, r.kind.Group)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func apiGroup(name string) metav1.APIGroup {
+	version := metav1.GroupVersionForDiscovery{GroupVersion: name + "/v1", Version: "v1"}
+	return metav1.APIGroup{Name: name, Versions: []metav1.GroupVersionForDiscovery{version}, PreferredVersion: version}
+}
+
 func (s *server) apiGroups(w http.ResponseWriter, r *http.Request) error {
-	return s.sendJSON(w, r, http.StatusOK, &metav1.APIGroupList{
-		TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"},
-		Groups:   []metav1.APIGroup{},
-	})
+	list := &metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: []metav1.APIGroup{}}
+	for _, name := range groups() {
+		list.Groups = append(list.Groups, apiGroup(name))
+	}
+	return s.sendJSON(w, r, http.StatusOK, list)
+}
+
+// groupRoutes are the paths that tell of a group.
+func (s *server) groupRoutes() map[string]methods {
+	routes := map[string]methods{}
+	for _, name := range groups() {
+		routes["/apis/"+name] = methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
+			group := apiGroup(name)
+			group.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
+			return s.sendJSON(w, r, http.StatusOK, &group)
+		}}
+		routes["/apis/"+name+"/v1"] = methods{http.MethodGet: func(w http.ResponseWriter, r *http.Request) error {
+			return s.sendJSON(w, r, http.StatusOK, &metav1.APIResourceList{
+				TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: name + "/v1", APIResources: resourcesOf(name, nil),
+			})
+		}}
+	}
+	return routes
 }
 
 func (s *server) apiResources(w http.ResponseWriter, r *http.Request) error {
 	return s.sendJSON(w, r, http.StatusOK, &metav1.APIResourceList{
-		TypeMeta:     metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
-		GroupVersion: "v1",
-		APIResources: apiResources(),
+		TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: "v1", APIResources: apiResources(),
 	})
 }
 
@@ -50,9 +84,17 @@ func apiResources() []metav1.APIResource {
 		{Name: "pods/portforward", Namespaced: true, Kind: "PodPortForwardOptions", Verbs: metav1.Verbs{"create", "get"}},
 		{Name: "pods/log", Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get"}},
 	}
+	return resourcesOf("", all)
+}
+
+// resourcesOf adds the kinds of a group, ordered by name.
+func resourcesOf(group string, all []metav1.APIResource) []metav1.APIResource {
 	for _, r := range resources {
+		if r.kind.Group != group {
+			continue
+		}
 		all = append(all, metav1.APIResource{
-			Name: r.kind.Resource, SingularName: strings.ToLower(r.kind.Name), Namespaced: true, Kind: r.kind.Name,
+			Name: r.kind.Resource, SingularName: strings.ToLower(r.kind.Name), Namespaced: !r.kind.Cluster, Kind: r.kind.Name,
 			ShortNames: r.shortNames, Categories: r.categories,
 			Verbs: metav1.Verbs{"create", "delete", "get", "list", "patch", "watch"},
 		})

@@ -23,7 +23,9 @@ type resource struct {
 	fields     func(o kube.Object) fields.Set           // by which one may select, apart from name and namespace; nil: none
 }
 
-var resources = []*resource{
+var resources = append(coreResources, workloads...)
+
+var coreResources = []*resource{
 	{
 		kind: kube.Pods, shortNames: []string{"po"}, categories: []string{"all"},
 		columns: []metav1.TableColumnDefinition{

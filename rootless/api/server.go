@@ -34,7 +34,7 @@ type methods map[string]handler
 func New(b Backend, log *slog.Logger) http.Handler {
 	s := &server{backend: b, log: log, now: time.Now}
 	mux := http.NewServeMux()
-	all := []map[string]methods{s.routes(), s.imageRoutes()}
+	all := []map[string]methods{s.routes(), s.groupRoutes(), s.imageRoutes()}
 	for _, r := range resources {
 		all = append(all, (&objects{s, r}).routes())
 	}

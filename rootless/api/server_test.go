@@ -53,7 +53,7 @@ func TestAnswers(t *testing.T) {
 		want         []string // in the answer; a leading ! means: not
 	}{
 		{"versions", "GET", "/api", "", "", 200, []string{`"kind":"APIVersions"`, `"versions":["v1"]`}},
-		{"groups", "GET", "/apis", "", "", 200, []string{`"groups":[]`}},
+		{"groups", "GET", "/apis", "", "", 200, []string{`"groupVersion":"apps/v1"`, `"groupVersion":"batch/v1"`}},
 		{"resources", "GET", "/api/v1", "", "", 200, []string{`"name":"pods"`, `"shortNames":["po"]`, `"pods/exec"`}},
 		{"version", "GET", "/version", "", "", 200, []string{`"major":"1"`, `"minor":"37"`, `"gitVersion":"v1.37.0+peapod.0.1.0"`}},
 		{"health", "GET", "/readyz", "", "", 200, []string{"ok"}},

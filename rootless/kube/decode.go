@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	kjson "sigs.k8s.io/json"
@@ -11,10 +12,12 @@ import (
 
 // Entry is one object of a manifest.
 type Entry struct {
-	Object Object
+	Object Object // nil if it is of a kind that is ignored
 	Source string // file name, or "-" for standard input
 	Line   int    // where it begins
 	Raw    []byte // its JSON, with exactly the fields that the user wrote
+	// Ignored names what Kubernetes knows and nothing is done about here: "kind Ingress (networking.k8s.io/v1)".
+	Ignored string
 
 	document *value
 }
@@ -123,10 +126,25 @@ func (d *decoder) decode(v *value, path string) {
 		d.decodeList(v, path)
 	case known != nil:
 		d.decodeObject(v, path, known)
+	case ignored(version, kind):
+		d.entries = append(d.entries, Entry{Source: d.source, Line: v.line, Ignored: fmt.Sprintf("kind %s (%s)", kind, version), document: v})
 	default:
-		d.fail(&Error{Line: v.lineOf("kind"), Path: join(path, "kind"),
-			Message: fmt.Sprintf("kind %q in version %q is not supported: this version of peapod takes %s and Lists of them", kind, version, plurals())})
+		d.fail(&Error{Line: v.lineOf("kind"), Path: join(path, "kind"), Message: fmt.Sprintf("no matches for kind %q in version %q", kind, version)})
 	}
+}
+
+// coreKinds are those of the core group that are of no use on one machine.
+var coreKinds = []string{
+	"Endpoints", "Event", "LimitRange", "Namespace", "Node", "PersistentVolume", "PodTemplate", "ReplicationController", "ResourceQuota", "Service", "ServiceAccount",
+}
+
+// ignored tells a kind that a cluster may know: one of the core's, or one of another group that is not ours under another version.
+func ignored(version, kind string) bool {
+	if !strings.Contains(version, "/") {
+		return version == "v1" && slices.Contains(coreKinds, kind)
+	}
+	item := strings.TrimSuffix(kind, "List")
+	return !slices.ContainsFunc(Kinds, func(k *Kind) bool { return k.Name == item })
 }
 
 // text returns a member that must be a string that is not empty.

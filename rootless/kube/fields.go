@@ -257,6 +257,18 @@ func findings(o Object, features Features) []finding {
 	if spec := v.FieldByName("Spec"); spec.IsValid() {
 		w.fields(spec, "spec", field.NewPath("spec"))
 	}
+	w.found = append(w.found, templateFindings(o, features)...)
+	return w.found
+}
+
+// templateFindings are those of the Pods that a workload makes.
+func templateFindings(o Object, features Features) []finding {
+	template, path := Template(o)
+	if template == nil {
+		return nil
+	}
+	w := &walker{features: features, table: table}
+	w.fields(reflect.ValueOf(&template.Spec).Elem(), "spec", path.Child("spec"))
 	return w.found
 }
 
@@ -332,10 +344,10 @@ func WithoutEffect(o Object, features Features) []string {
 	return lines
 }
 
-// unsupported returns an error for each field that is set and cannot be honoured.
-func unsupported(pod *corev1.Pod, features Features) field.ErrorList {
+// unsupported returns an error for each field that cannot be honoured.
+func unsupported(found []finding) field.ErrorList {
 	var errs field.ErrorList
-	for _, f := range findings(pod, features) {
+	for _, f := range found {
 		switch f.rule.class {
 		case notYet:
 			errs = append(errs, field.Forbidden(f.path, "not supported by this version of peapod"))

@@ -64,7 +64,7 @@ func TestEveryRowSpeaks(t *testing.T) {
 		if path == "spec.hostUsers" {
 			*pod.Spec.HostUsers = false
 		}
-		errs, lines := unsupported(pod, Features{}), WithoutEffect(pod, Features{})
+		errs, lines := unsupported(findings(pod, Features{})), WithoutEffect(pod, Features{})
 		wantError, wantLine := rule.class == notYet || rule.class == never, rule.class == noEffect
 		if (len(errs) > 0) != wantError || (len(lines) > 0) != wantLine {
 			t.Errorf("%s, set to %+v: errors %v, lines %v", path, field, errs, lines)

@@ -89,7 +89,7 @@ var Claims = define(Kind{Name: "PersistentVolumeClaim", Resource: "persistentvol
 })
 
 // Kinds are all there are.
-var Kinds = []*Kind{Pods, Secrets, ConfigMaps, Claims}
+var Kinds = []*Kind{Pods, Secrets, ConfigMaps, Claims, Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs}
 
 // byType are the Kinds by the type of their objects.
 var byType = func() map[reflect.Type]*Kind {
@@ -130,14 +130,4 @@ func named(version, name string) (k *Kind, list bool) {
 		}
 	}
 	return nil, false
-}
-
-// plurals lists the kinds for people: "Pods and Secrets".
-func plurals() string {
-	var names []string
-	for _, k := range Kinds {
-		names = append(names, k.Name+"s")
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " and " + names[last]
 }

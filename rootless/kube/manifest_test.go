@@ -54,6 +54,10 @@ func examine(t *testing.T, source string, data []byte) string {
 		fmt.Fprintln(&out, err)
 	}
 	for _, e := range entries {
+		if e.Ignored != "" {
+			fmt.Fprintf(&out, "%s:%d: ignored: %s\n", e.Source, e.Line, e.Ignored)
+			continue
+		}
 		kind := KindOf(e.Object)
 		fmt.Fprintf(&out, "%s:%d: %s %s\n", e.Source, e.Line, strings.ToLower(kind.Name), e.Object.GetName())
 		o := e.Object.DeepCopyObject().(Object)

@@ -35,13 +35,31 @@ func sameLabels(a, b metav1.Object) bool {
 
 func ownAnnotations(o metav1.Object) map[string]string {
 	annotations := maps.Clone(o.GetAnnotations())
-	delete(annotations, lastApplied)
+	maps.DeleteFunc(annotations, func(key, _ string) bool { return key == lastApplied || isNodes(key) })
+	if len(annotations) == 0 {
+		return nil
+	}
 	return annotations
 }
 
+// isNodes tells an annotation that the node has put there.
+func isNodes(annotation string) bool {
+	return strings.HasPrefix(annotation, "deployment.kubernetes.io/")
+}
+
+// adoptLabels replaces labels and annotations, those of the node apart, which stay until there are new ones.
 func adoptLabels(stored, applied metav1.Object) {
 	stored.SetLabels(applied.GetLabels())
-	stored.SetAnnotations(applied.GetAnnotations())
+	annotations := maps.Clone(applied.GetAnnotations())
+	for key, value := range stored.GetAnnotations() {
+		if _, given := annotations[key]; isNodes(key) && !given {
+			if annotations == nil {
+				annotations = map[string]string{}
+			}
+			annotations[key] = value
+		}
+	}
+	stored.SetAnnotations(annotations)
 }
 
 func adoptPod(stored, applied *corev1.Pod) {

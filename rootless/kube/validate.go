@@ -21,7 +21,7 @@ func Validate(pod *corev1.Pod, features Features) field.ErrorList {
 	errs := validateMetadata(&pod.ObjectMeta)
 	errs = append(errs, validateSpec(&pod.Spec, field.NewPath("spec"))...)
 	errs = append(errs, validateHostPorts(&pod.Spec, features, field.NewPath("spec", "containers"))...)
-	return append(errs, unsupported(pod, features)...)
+	return append(errs, unsupported(findings(pod, features))...)
 }
 
 func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,14 +101,20 @@ func (n *Node) create(o kube.Object, dryRun bool) (kube.Object, error) {
 	o.SetUID(types.UID(uuid.NewString()))
 	o.SetCreationTimestamp(metav1.NewTime(time.Now().Truncate(time.Second)))
 	o.SetGeneration(0)
+	if template, _ := kube.Template(o); template != nil {
+		o.SetGeneration(1)
+	}
 	o.SetDeletionTimestamp(nil)
 	o.SetDeletionGracePeriodSeconds(nil)
 	o.SetResourceVersion("")
 	if pod, ok := o.(*corev1.Pod); ok {
 		return o, n.createPod(pod, dryRun)
 	}
-	if claim, ok := o.(*corev1.PersistentVolumeClaim); ok {
-		bindClaim(claim)
+	switch o := o.(type) {
+	case *corev1.PersistentVolumeClaim:
+		bindClaim(o)
+	case *batchv1.Job:
+		kube.SelectJob(o)
 	}
 	if dryRun {
 		return o, nil
@@ -152,15 +159,9 @@ func (n *Node) DeleteObject(_ context.Context, kind *kube.Kind, namespace, name 
 	if len(o.DryRun) > 0 {
 		return clone(stored), nil
 	}
-	if pod, ok := stored.(*corev1.Pod); ok {
-		return n.deletePod(pod, o.GracePeriodSeconds)
-	}
-	if claim, ok := stored.(*corev1.PersistentVolumeClaim); ok {
-		n.applying.Lock()
-		defer n.applying.Unlock()
-		return n.deleteClaim(claim)
-	}
-	return clone(stored), n.registry.remove(kind, namespace, name)
+	n.applying.Lock()
+	defer n.applying.Unlock()
+	return n.remove(stored, o)
 }
 
 // ListEvents is in api.Backend.

@@ -32,6 +32,13 @@ func (r *registry) note(event watch.EventType, o kube.Object) {
 	r.changed = make(chan struct{})
 }
 
+// next is closed at the next change.
+func (r *registry) next() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changed
+}
+
 // since returns the changes after a version, and a channel that is closed at the next one. ok is false if some are forgotten.
 func (r *registry) since(after uint64) (changes []change, next <-chan struct{}, ok bool) {
 	r.mu.Lock()

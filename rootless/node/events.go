@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/lifecycle"
 )
 
@@ -24,13 +25,16 @@ type eventLog struct {
 
 const eventsKept = 1000
 
-func (l *eventLog) record(pod *corev1.Pod, e lifecycle.Emit) {
+func (l *eventLog) record(o kube.Object, e lifecycle.Emit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := metav1.NewTime(time.Now())
-	path := fieldPath(pod, e.Container)
+	now, kind := metav1.NewTime(time.Now()), kube.KindOf(o).TypeMeta()
+	path := ""
+	if pod, ok := o.(*corev1.Pod); ok {
+		path = fieldPath(pod, e.Container)
+	}
 	for i, old := range slices.Backward(l.events) {
-		if old.InvolvedObject.UID == pod.UID && old.InvolvedObject.FieldPath == path && old.Reason == e.Reason && old.Message == e.Message {
+		if old.InvolvedObject.UID == o.GetUID() && old.InvolvedObject.FieldPath == path && old.Reason == e.Reason && old.Message == e.Message {
 			again := *old
 			again.Count++
 			again.LastTimestamp = now
@@ -44,13 +48,13 @@ func (l *eventLog) record(pod *corev1.Pod, e lifecycle.Emit) {
 	l.serial++
 	l.events = append(l.events, &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:              fmt.Sprintf("%s.%x", pod.Name, uint64(now.UnixNano())+l.serial),
-			Namespace:         pod.Namespace,
+			Name:              fmt.Sprintf("%s.%x", o.GetName(), uint64(now.UnixNano())+l.serial),
+			Namespace:         o.GetNamespace(),
 			CreationTimestamp: now,
 			ResourceVersion:   fmt.Sprint(l.serial),
 		},
 		InvolvedObject: corev1.ObjectReference{
-			APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, FieldPath: path,
+			APIVersion: kind.APIVersion, Kind: kind.Kind, Namespace: o.GetNamespace(), Name: o.GetName(), UID: o.GetUID(), FieldPath: path,
 		},
 		Reason: e.Reason, Message: e.Message, Type: e.Type, Count: 1, FirstTimestamp: now, LastTimestamp: now,
 		Source: corev1.EventSource{Component: "peapod", Host: l.node}, ReportingController: "peapod", ReportingInstance: l.node,

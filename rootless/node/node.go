@@ -150,6 +150,8 @@ func (n *Node) serve(ctx context.Context) (err error) {
 	}
 	n.loops.Add(1)
 	go n.followSources(version(known))
+	n.loops.Add(1)
+	go n.control()
 	// A socket that is there is a dead node's: this one has the lock.
 	if err := os.Remove(n.paths.NodeSocket()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

@@ -18,11 +18,10 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Layout of the database: one bucket per kind for the objects (bucketOf) and one for statuses newer than their Pod, all keyed
+// Layout of the database: one bucket per kind for the objects (bucketOf) and one for statuses newer than their object (statusBucketOf), all keyed
 // by "namespace/name"; values are JSON.
 var (
-	metaBucket      = []byte("meta")
-	podStatusBucket = []byte("v1/pods/status")
+	metaBucket = []byte("meta")
 
 	ceilingKey = []byte("revision-ceiling") // meta: 8 bytes, big endian; no revision above it was ever given out
 )
@@ -53,8 +52,8 @@ type DB struct {
 	mu       sync.Mutex // guards what follows; taken inside a transaction, never the other way round
 	revision uint64
 	ceiling  uint64
-	pending  map[string]statusRecord // not yet on disk, by key
-	failed   error                   // of the last write in the background
+	pending  map[statusKey]Object // with statuses that are not yet on disk
+	failed   error                // of the last write in the background
 
 	wake chan struct{}
 	stop chan struct{}
@@ -73,7 +72,7 @@ func Open(path string) (*DB, error) {
 	}
 	db := &DB{
 		bolt:    bolt,
-		pending: map[string]statusRecord{},
+		pending: map[statusKey]Object{},
 		wake:    make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
@@ -126,9 +125,9 @@ func damaged(path string, cause error) error {
 // begin makes the buckets and reserves the first revisions.
 func (db *DB) begin() error {
 	return db.bolt.Update(func(tx *bbolt.Tx) error {
-		names := [][]byte{metaBucket, podStatusBucket}
+		names := [][]byte{metaBucket}
 		for _, resource := range slices.Sorted(maps.Keys(kinds)) {
-			names = append(names, bucketOf(resource))
+			names = append(names, bucketOf(resource), statusBucketOf(resource))
 		}
 		for _, name := range names {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {

@@ -7,6 +7,8 @@ import (
 	"reflect"
 
 	"go.etcd.io/bbolt"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,13 +25,17 @@ type Object interface {
 
 // The kinds that are kept, by the name of their resource.
 var kinds = map[string]kept{
-	podsResource:             {corev1.SchemeGroupVersion, func() Object { return &corev1.Pod{} }},
+	"pods":                   {corev1.SchemeGroupVersion, func() Object { return &corev1.Pod{} }},
 	"secrets":                {corev1.SchemeGroupVersion, func() Object { return &corev1.Secret{} }},
 	"configmaps":             {corev1.SchemeGroupVersion, func() Object { return &corev1.ConfigMap{} }},
+	"deployments":            {appsv1.SchemeGroupVersion, func() Object { return &appsv1.Deployment{} }},
+	"replicasets":            {appsv1.SchemeGroupVersion, func() Object { return &appsv1.ReplicaSet{} }},
+	"statefulsets":           {appsv1.SchemeGroupVersion, func() Object { return &appsv1.StatefulSet{} }},
+	"daemonsets":             {appsv1.SchemeGroupVersion, func() Object { return &appsv1.DaemonSet{} }},
+	"jobs":                   {batchv1.SchemeGroupVersion, func() Object { return &batchv1.Job{} }},
+	"cronjobs":               {batchv1.SchemeGroupVersion, func() Object { return &batchv1.CronJob{} }},
 	"persistentvolumeclaims": {corev1.SchemeGroupVersion, func() Object { return &corev1.PersistentVolumeClaim{} }},
 }
-
-const podsResource = "pods"
 
 // kept is a kind that is kept.
 type kept struct {
@@ -113,18 +119,14 @@ func (db *DB) put(o Object, check func(stored string, exists bool) error) error 
 		o.SetResourceVersion(previous)
 		return wrap("store", resource, key, err)
 	}
-	if resource == podsResource {
-		db.dropPending(key, o.GetResourceVersion())
-	}
+	db.dropPending(statusKey{resource, key}, o.GetResourceVersion())
 	return nil
 }
 
 // dropStatus deletes the saved status of an object that is just being replaced or deleted, and reserves revisions.
 func (db *DB) dropStatus(tx *bbolt.Tx, resource, key string) error {
-	if resource == podsResource {
-		if err := tx.Bucket(podStatusBucket).Delete([]byte(key)); err != nil {
-			return err
-		}
+	if err := tx.Bucket(statusBucketOf(resource)).Delete([]byte(key)); err != nil {
+		return err
 	}
 	return db.reserve(tx)
 }
@@ -144,10 +146,7 @@ func (db *DB) storedRevision(tx *bbolt.Tx, resource, key string) (revision strin
 	if json.Unmarshal(data, &object) == nil {
 		revision = object.Metadata.ResourceVersion
 	}
-	if resource != podsResource {
-		return revision, true
-	}
-	if record, _ := db.status(tx, []byte(key)); record.UID == object.Metadata.UID && newer(record.Revision, revision) {
+	if record, _ := db.status(tx, resource, []byte(key)); record.UID == object.Metadata.UID && newer(record.Revision, revision) {
 		revision = record.Revision
 	}
 	return revision, true
@@ -171,9 +170,7 @@ func (db *DB) Delete(resource, namespace, name string) (revision string, err err
 	if err != nil {
 		return "", wrap("delete", resource, key, err)
 	}
-	if resource == podsResource {
-		db.dropPending(key, revision)
-	}
+	db.dropPending(statusKey{resource, key}, revision)
 	return revision, nil
 }
 
@@ -185,7 +182,7 @@ func wrap(act, resource, key string, err error) error {
 	return fmt.Errorf("%s %s/%s: %w", act, resource, key, err)
 }
 
-// Objects returns all objects of a resource, Pods with their last status, in no particular order. One that cannot be read is
+// Objects returns all objects of a resource with their last status, in no particular order. One that cannot be read is
 // ErrDamaged.
 func (db *DB) Objects(resource string) (objects []Object, err error) {
 	path := db.bolt.Path()
@@ -208,8 +205,5 @@ func (db *DB) decode(tx *bbolt.Tx, key, data []byte, o Object) error {
 	if err := json.Unmarshal(data, o); err != nil {
 		return err
 	}
-	if pod, ok := o.(*corev1.Pod); ok {
-		return db.withStatus(tx, key, pod)
-	}
-	return nil
+	return db.withStatus(tx, key, o)
 }

@@ -96,7 +96,8 @@ func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // Request names what to read: an object, or (without a Name) a list. Namespace "" is all of them.
 type Request struct {
-	Resource        string // "pods", "secrets", "events" or "namespaces"
+	Group           string // API group: "apps"; empty for the core
+	Resource        string // "pods", "secrets", "events" …
 	Namespace       string
 	Name            string
 	LabelSelector   string
@@ -107,6 +108,9 @@ type Request struct {
 
 func (r Request) path(more ...string) string {
 	parts := []string{"", "api", "v1"}
+	if r.Group != "" {
+		parts = []string{"", "apis", r.Group, "v1"}
+	}
 	if r.Namespace != "" {
 		parts = append(parts, "namespaces", url.PathEscape(r.Namespace))
 	}
