@@ -66,7 +66,7 @@ var table = map[string]rule{
 	"metadata.managedFields":              {class: whole},
 	"metadata.labels":                     {class: whole},
 	"metadata.annotations":                {class: whole},
-	"metadata.ownerReferences":            {class: noEffect, reason: noOwner},
+	"metadata.ownerReferences":            {class: whole},
 	"metadata.finalizers":                 {class: noEffect, reason: noOwner},
 	"status":                              {class: whole}, // the node's
 
