@@ -159,8 +159,10 @@ func (n *Node) DeleteObject(_ context.Context, kind *kube.Kind, namespace, name 
 	if len(o.DryRun) > 0 {
 		return clone(stored), nil
 	}
-	n.applying.Lock()
-	defer n.applying.Unlock()
+	if kind != kube.Pods { // ending a Pod waits for nobody
+		n.applying.Lock()
+		defer n.applying.Unlock()
+	}
 	return n.remove(stored, o)
 }
 

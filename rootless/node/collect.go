@@ -12,7 +12,7 @@ import (
 )
 
 // remove deletes an object in the way that the options ask for. Background (the default): at once, and what it owns is collected later.
-// Foreground: when what it owns is gone. Orphan: what it owns stays and forgets it. Preconditions: n.applying is held.
+// Foreground: when what it owns is gone. Orphan: what it owns stays and forgets it. Preconditions: n.applying is held, but for a Pod.
 func (n *Node) remove(o kube.Object, options metav1.DeleteOptions) (kube.Object, error) {
 	kind := kube.KindOf(o)
 	if pod, ok := o.(*corev1.Pod); ok {
