@@ -36,6 +36,7 @@ type Config struct {
 	Devices       []specs.LinuxDevice // of the host, besides those that every container has
 	MaxProcesses  int64               // in its process namespace; any number if 0
 	Volumes       []VolumeMount
+	Message       string // host path of the file at the container's terminationMessagePath; empty: none
 }
 
 // VolumeMount is a volume, or a part of one, at a place in the container.
@@ -64,7 +65,10 @@ func Spec(c Config) (*specs.Spec, error) {
 	if len(args) == 0 {
 		return nil, fmt.Errorf("container %s: no command: neither the Pod nor the image names one", c.Container.Name)
 	}
-	if err := checkVolumes(c.Volumes); err != nil {
+	if c.Container.TerminationMessagePath == "" {
+		c.Message = ""
+	}
+	if err := checkVolumes(c.binds()); err != nil {
 		return nil, err
 	}
 	g.SetProcessArgs(args)
@@ -186,7 +190,7 @@ func mounts(g *generate.Generator, c Config) {
 		g.AddMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup2", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})
 	}
 	var binds []specs.Mount
-	for _, v := range c.Volumes {
+	for _, v := range c.binds() {
 		binds = append(binds, specs.Mount{Destination: path.Clean("/" + v.Destination), Type: "bind", Source: v.Source, Options: append([]string{"rbind"}, v.Options...)})
 	}
 	bind := func(destination, source string, options ...string) {
@@ -203,6 +207,16 @@ func mounts(g *generate.Generator, c Config) {
 	// What is further down comes later, or it would be covered.
 	slices.SortStableFunc(binds, func(a, b specs.Mount) int { return depth(a.Destination) - depth(b.Destination) })
 	g.Config.Mounts = append(g.Config.Mounts, binds...)
+}
+
+// binds are the Pod's volumes and the file for the container's last words, unless a volume is at its place.
+func (c *Config) binds() []VolumeMount {
+	place := path.Clean("/" + c.Container.TerminationMessagePath)
+	taken := slices.ContainsFunc(c.Volumes, func(v VolumeMount) bool { return path.Clean("/"+v.Destination) == place })
+	if c.Message == "" || taken {
+		return c.Volumes
+	}
+	return append(slices.Clone(c.Volumes), VolumeMount{Destination: place, Source: c.Message})
 }
 
 // checkVolumes refuses what other runtimes refuse too: what is written to /proc on a container's behalf must reach the kernel.

@@ -41,7 +41,8 @@ func validateCommon(c *corev1.Container, at *field.Path) field.ErrorList {
 	errs = append(errs, validateImage(c.Image, at.Child("image"))...)
 	errs = append(errs, oneOf(at.Child("imagePullPolicy"), c.ImagePullPolicy,
 		corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)
-	errs = append(errs, validateTerminationMessage(c.TerminationMessagePolicy, at.Child("terminationMessagePolicy"))...)
+	errs = append(errs, oneOf(at.Child("terminationMessagePolicy"), c.TerminationMessagePolicy,
+		corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)...)
 	errs = append(errs, validatePorts(c.Ports, at.Child("ports"))...)
 	errs = append(errs, validateEnv(c.Env, at.Child("env"))...)
 	errs = append(errs, validateEnvFrom(c.EnvFrom, at.Child("envFrom"))...)
@@ -57,17 +58,6 @@ func validateImage(image string, path *field.Path) field.ErrorList {
 		return field.ErrorList{field.Invalid(path, image, "must not have leading or trailing whitespace")}
 	}
 	return nil
-}
-
-func validateTerminationMessage(policy corev1.TerminationMessagePolicy, path *field.Path) field.ErrorList {
-	const words = "must be 'File' or 'FallbackToLogsOnError'"
-	switch policy {
-	case corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError:
-		return nil
-	case "":
-		return field.ErrorList{field.Required(path, words)}
-	}
-	return field.ErrorList{field.Invalid(path, policy, words)}
 }
 
 func validatePorts(ports []corev1.ContainerPort, path *field.Path) field.ErrorList {

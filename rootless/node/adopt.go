@@ -274,7 +274,7 @@ func (p *pod) adoptContainer(c *container.Container) {
 	if err != nil {
 		p.log.Error("adopt a container", "container", c.Owner.Name, "error", err)
 		p.crew.add(endedInstance(c, p.logPath(c)))
-		p.post(exited(c, container.UnknownExit()))
+		p.post(p.exited(c, container.UnknownExit()))
 	}
 }
 

@@ -131,12 +131,16 @@ func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []s
 		return nil, err
 	}
 	paths := p.node.paths
+	message, err := p.makeMessage(root.ID)
+	if err != nil {
+		return nil, err
+	}
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
 		Hostname: names.Kernel, User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score, Volumes: mounts,
 		MaxProcesses: p.node.maxProcesses(),
 		RootPath:     p.node.runtime.RootPath(root.ID),
-		Files:        podFilesFor(paths, object),
+		Files:        podFilesFor(paths, object), Message: message,
 	})
 }
 
@@ -180,7 +184,7 @@ func (p *pod) watchInstance(c *container.Container, streams container.Streams, p
 		p.drop(c.ID, "")
 		i.ended()
 		p.removeGroup(c.Owner)
-		end := exited(c, exit)
+		end := p.exited(c, exit)
 		end.OOMKilled = oomKilled
 		p.post(end)
 	}()
@@ -195,8 +199,9 @@ func (p *pod) endInput(id string, streams container.Streams) {
 	}
 }
 
-func exited(c *container.Container, exit container.Exit) lifecycle.ContainerExited {
+func (p *pod) exited(c *container.Container, exit container.Exit) lifecycle.ContainerExited {
 	return lifecycle.ContainerExited{
 		Container: c.Owner.Name, Attempt: c.Owner.Attempt, ExitCode: int32(exit.Code), Signal: int32(exit.Signal), At: exit.At, Unknown: exit.Unknown,
+		Message: p.lastWords(c, exit),
 	}
 }

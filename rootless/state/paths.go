@@ -25,20 +25,21 @@ type Paths struct {
 
 // The names, with what is promised of each.
 const (
-	databaseName   = "state.db"    // Data: the API objects; durable once a call has returned, one node at a time
-	containersName = "containers"  // Data: <id>/{upper,work}, the container's own layer; Run: <id>/, bundle and FIFOs of a container
-	seccompName    = "seccomp"     // Data: profiles that the user puts there for seccompProfile type Localhost
-	upperName      = "upper"       // Data/containers/<id>: what the container wrote; goes with the container
-	workName       = "work"        // Data/containers/<id>: overlay's scratch directory, same file system as upper
-	volumesName    = "volumes"     // Run/pods/<uid>: a tmpfs with the Pod's volumes of files, and its mounts
-	claimsName     = "claims"      // Data: <namespace>/<name>, the folder of a PersistentVolumeClaim; goes with the claim
-	logName        = "log"         // State: pods/<namespace>_<name>_<uid>/<container>/<attempt>.log, the kubelet's layout under /var/log
-	nodeLogName    = "node.log"    // State: the node's own words when nobody else keeps them
-	podsName       = "pods"        // Run: <uid>/, everything the next node must know of a Pod; Data: <uid>/<volume>, emptyDirs; State/log: see logName
-	socketName     = "node.sock"   // Run: the API; answered only while a node runs
-	lockName       = "node.lock"   // Run: held by the running node, never removed
-	holderName     = "holder.json" // Run: the process that keeps the namespaces; true as long as that process lives
-	factsName      = "pod.json"    // Run/pods/<uid>: the Pod's facts, replaced as a whole, may be one step behind
+	databaseName   = "state.db"        // Data: the API objects; durable once a call has returned, one node at a time
+	containersName = "containers"      // Data: <id>/{upper,work}, the container's own layer; Run: <id>/, bundle and FIFOs of a container
+	seccompName    = "seccomp"         // Data: profiles that the user puts there for seccompProfile type Localhost
+	messageName    = "termination-log" // Data/containers/<id>: the container's last words; goes with the container
+	upperName      = "upper"           // Data/containers/<id>: what the container wrote; goes with the container
+	workName       = "work"            // Data/containers/<id>: overlay's scratch directory, same file system as upper
+	volumesName    = "volumes"         // Run/pods/<uid>: a tmpfs with the Pod's volumes of files, and its mounts
+	claimsName     = "claims"          // Data: <namespace>/<name>, the folder of a PersistentVolumeClaim; goes with the claim
+	logName        = "log"             // State: pods/<namespace>_<name>_<uid>/<container>/<attempt>.log, the kubelet's layout under /var/log
+	nodeLogName    = "node.log"        // State: the node's own words when nobody else keeps them
+	podsName       = "pods"            // Run: <uid>/, everything the next node must know of a Pod; Data: <uid>/<volume>, emptyDirs; State/log: see logName
+	socketName     = "node.sock"       // Run: the API; answered only while a node runs
+	lockName       = "node.lock"       // Run: held by the running node, never removed
+	holderName     = "holder.json"     // Run: the process that keeps the namespaces; true as long as that process lives
+	factsName      = "pod.json"        // Run/pods/<uid>: the Pod's facts, replaced as a whole, may be one step behind
 )
 
 // DefaultPaths follows the XDG base directory specification (0.8): an unset, empty or relative variable counts as not
@@ -137,6 +138,11 @@ func (p Paths) SeccompProfiles() string { return filepath.Join(p.Data, seccompNa
 
 // ContainerUpper is the upper directory of a container's overlay.
 func (p Paths) ContainerUpper(id string) string { return filepath.Join(p.ContainerData(id), upperName) }
+
+// ContainerMessage is the file in which a container may leave why it ends. It is where its layer is, so that it fills the same file system.
+func (p Paths) ContainerMessage(id string) string {
+	return filepath.Join(p.ContainerData(id), messageName)
+}
 
 // ContainerWork is the work directory of a container's overlay.
 func (p Paths) ContainerWork(id string) string { return filepath.Join(p.ContainerData(id), workName) }
