@@ -53,7 +53,7 @@
 //   - up and down: iperf3 from inside to the host and back, one stream and four. CPU time is that of the process that carries the
 //     bytes, per 10^9 bytes; what the kernel does in interrupts counts for whoever is interrupted.
 //   - connects: connections one after the other, each with one byte there and back. Round trip: of one byte on a connection that is there.
-//   - idle: anonymous memory of that process without connections, and with 10,000 that have carried one byte each.
+//   - idle: anonymous memory of that process without connections, and with 10,000 (-idle) that have carried one byte each.
 //
 // Numbers of one run can be compared with each other, never with those of another machine, or of a busy one.
 package main

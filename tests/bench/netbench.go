@@ -47,7 +47,7 @@ type way struct {
 // netMeasures in the order in which they are printed. More is better of all but the CPU times and the round trip.
 var netMeasures = []string{
 	"up, Gbit/s", "down, Gbit/s", "up, 4 streams", "down, 4 streams",
-	"up, CPU s/GB", "down, CPU s/GB", "connects/s", "round trip, us", "idle: memory kB", "10,000 idle: kB",
+	"up, CPU s/GB", "down, CPU s/GB", "connects/s", "round trip, us", "idle: memory kB", "idle connections: kB",
 }
 
 // netResults are values by measure and way.
@@ -64,6 +64,7 @@ func compareNet(args []string) error {
 	flags := flag.NewFlagSet("bench net", flag.ExitOnError)
 	rounds := flags.Int("rounds", 5, "how often everything is measured")
 	seconds := flags.Int("seconds", 2, "how long a stream runs")
+	idle := flags.Int("idle", 10000, "how many idle connections to hold; each takes up to four descriptors of the limit of open files")
 	_ = flags.Parse(args)
 	ctx, stop := limited(20 * time.Minute)
 	defer stop()
@@ -93,8 +94,8 @@ func compareNet(args []string) error {
 		}
 	}
 	for _, w := range ways {
-		if err := w.idle(ctx, echo, results); err != nil {
-			fmt.Printf("%s: 10,000 idle connections: %v\n", w.name, err)
+		if err := w.idle(ctx, echo, *idle, results); err != nil {
+			fmt.Printf("%s: %d idle connections: %v\n", w.name, *idle, err)
 		}
 	}
 	printNet(os.Stdout, ways, results)
@@ -379,13 +380,12 @@ func (w *way) client(ctx context.Context, echo int, what string, n int) (float64
 	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 }
 
-// idle adds up the memory that the way's processes have of their own, without and with 10,000 connections through them.
-func (w *way) idle(ctx context.Context, echo int, results netResults) error {
+// idle adds up the memory that the way's processes have of their own, without and with idle connections through them.
+func (w *way) idle(ctx context.Context, echo, connections int, results netResults) error {
 	if len(w.cpu) == 0 {
 		return nil
 	}
 	results.keep("idle: memory kB", w, w.memory())
-	const connections = 10000
 	args := []string{thisProgram(), netClientVerb, "hold", fmt.Sprintf("%s:%d", w.to, echo), strconv.Itoa(connections)}
 	if w.pod != 0 {
 		args = append([]string{"nsenter", "--target", strconv.Itoa(w.pod), "--net"}, args...)
@@ -409,7 +409,7 @@ func (w *way) idle(ctx context.Context, echo int, results netResults) error {
 	if line = strings.TrimSpace(line); line != strconv.Itoa(connections) {
 		return errors.New(line)
 	}
-	results.keep("10,000 idle: kB", w, w.memory())
+	results.keep("idle connections: kB", w, w.memory())
 	return nil
 }
 
