@@ -28,8 +28,9 @@ func newGet(a *app) *cobra.Command {
 	var o getOptions
 	cmd := &cobra.Command{
 		Use:   "get (TYPE [NAME…] | TYPE/NAME…)",
-		Short: "List Pods, Secrets, events or namespaces",
-		Long: `List Pods (pods, pod, po), Secrets (secrets, secret), events (events, ev) or namespaces (namespaces, ns).
+		Short: "List Pods, what makes them, what they use, events or namespaces",
+		Long: `List Pods (pods, pod, po), Deployments (deployments, deploy), ReplicaSets (rs), StatefulSets (sts), DaemonSets (ds), Jobs, CronJobs (cj),
+ConfigMaps (cm), Secrets, claims (pvc), events (ev) or namespaces (ns).
 
 Several names are asked for one by one: what is found is printed, what is missing is an error at the end.`,
 		Example: `  # All Pods of the namespace, with addresses

@@ -1,4 +1,4 @@
-// Package api puts the node on a socket: a http.Handler that speaks the Kubernetes API for Pods and Secrets, and the client
+// Package api puts the node on a socket: a http.Handler that speaks the Kubernetes API for the kinds of package kube, and the client
 // for it in the package below.
 //
 // # Words
@@ -18,7 +18,8 @@
 // # Paths
 //
 //	/api /apis /api/v1 /version /healthz /livez /readyz      discovery.go
-//	/api/v1/[namespaces/{namespace}/]{resource}              GET (list, watch), POST
+//	/apis/{group} /apis/{group}/v1                           the same of apps and batch
+//	/api/v1/[namespaces/{namespace}/]{resource}              GET (list, watch), POST; of another group below /apis/{group}/v1
 //	/api/v1/namespaces/{namespace}/{resource}/{name}         GET, PATCH (server-side apply), DELETE
 //	/api/v1/namespaces/{namespace}/pods/{name}/log           GET
 //	/api/v1/namespaces/{namespace}/pods/{name}/exec          GET, POST as WebSocket v4 or v5.channel.k8s.io

@@ -8,7 +8,7 @@
 //	errs := kind.Validate(object, features)        is it right, and can this version do it?  field.ErrorList, in Kubernetes' words
 //	lines := WithoutEffect(object, features)       what is accepted but changes nothing on one machine?
 //
-// A Kind has the answers for one kind of object; Default, Validate and so on without one are those for Pods. The third and fourth are
+// A Kind has the answers for one kind of object, those of templates included, which are read as Pods are; Default, Validate and so on without one are those for Pods. The third and fourth are
 // two readings of one table (fields.go): every field of a Pod is in exactly one class, honoured, without effect, not yet, or never. A
 // later version deletes rows of the third class; a field that a newer Kubernetes adds fails a test until somebody puts it into the
 // table.

@@ -23,6 +23,9 @@
 //
 //   - the loop: the facts. A new node reads them from Run/pods/<uid>/pod.json.
 //   - registry: the API objects as users see them, a log of their changes for watchers, and the database.
+//   - control: the loop of the controllers. After each change it looks at all workloads (package controller plans, controllers.go carries out)
+//     and deletes what has lost its owner (collect.go). No apply comes between a plan and its actions. Events and plans are not kept: the next node
+//     plans anew from the objects.
 //   - crew: handles on running processes (pause and containers) of one Pod, for exec, signals and adoption.
 //
 // # Volumes
