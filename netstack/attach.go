@@ -21,6 +21,8 @@ type Endpoint struct {
 	Hostname  string // another name in the same namespace, if it differs from Name
 	Subdomain string // with it, <Hostname>.<Subdomain>.<Namespace>.svc is a name of the Pod
 	Addrs     Addrs  // zero: any free ones
+	// HostLoopback opens the host's loopback: see HostLoopback4.
+	HostLoopback bool
 }
 
 func (e Endpoint) check() error {
@@ -206,7 +208,7 @@ func (h *Hub) tellDNS() {
 		if e.Hostname != "" && e.Hostname != e.Name {
 			names = append(names, e.Hostname)
 		}
-		hosts = append(hosts, dns.Host{Names: names, Namespace: e.Namespace, Addrs: []netip.Addr{e.Addrs.V4, e.Addrs.V6}})
+		hosts = append(hosts, dns.Host{Names: names, Subdomain: e.Subdomain, Namespace: e.Namespace, Addrs: []netip.Addr{e.Addrs.V4, e.Addrs.V6}})
 	}
 	h.dns.SetHosts(hosts)
 }

@@ -196,6 +196,7 @@ func (h *Hub) startDNS() error {
 		Ranges:     []netip.Prefix{h.v4, h.v6},
 		Log:        h.cfg.Log,
 	})
+	h.dns.SetRecords([]dns.Record{{Name: HostLoopbackName, Addrs: []netip.Addr{HostLoopback4}}})
 	for _, addr := range []netip.Addr{h.Gateway().V4, h.Gateway().V6} {
 		if err := h.serveDNS(netip.AddrPortFrom(addr, 53)); err != nil {
 			return err

@@ -36,9 +36,33 @@ func refuse(dst netip.Addr, ranges ...netip.Prefix) error {
 	return nil
 }
 
+// Where a Pod with Endpoint.HostLoopback reaches 127.0.0.1 and ::1 of the host, and the name of the first. Programs mostly listen on 127.0.0.1
+// only, so the name has no IPv6 address. Both addresses are outside of all ranges that a hub may choose: the first is link-local, which is closed
+// otherwise and means nothing on another machine; the second is of candidates6's prefix.
+var (
+	HostLoopback4 = netip.MustParseAddr("169.254.1.2")
+	HostLoopback6 = netip.MustParseAddr("fd70:6561:706f:ffff::1")
+)
+
+// HostLoopbackName is what Pods call it.
+const HostLoopbackName = "host.peapod.internal"
+
 // permit decides about each flow of a Pod, and where on the host's network it goes: as egress.Config says.
-func (h *Hub) permit(_ string, _, dst netip.AddrPort) (netip.AddrPort, error) {
-	return dst, refuse(dst.Addr(), h.v4, h.v6)
+func (h *Hub) permit(_ string, src, dst netip.AddrPort) (netip.AddrPort, error) {
+	loopback := netip.IPv6Loopback()
+	switch dst.Addr().Unmap() {
+	case HostLoopback4:
+		loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case HostLoopback6:
+	default:
+		return dst, refuse(dst.Addr(), h.v4, h.v6)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.known[h.pool.owner[src.Addr().Unmap()]].HostLoopback {
+		return dst, fmt.Errorf("%s: %w", dst, ErrRefused)
+	}
+	return netip.AddrPortFrom(loopback, dst.Port()), nil
 }
 
 // dialHost makes the host side of a Pod's flow, as egress.Config says.

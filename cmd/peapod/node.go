@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,6 +19,7 @@ type nodeOptions struct {
 	logMaxSize  string
 	logMaxFiles int
 	engine      string
+	podCIDR     []string
 	runtime     string
 	podMaxPids  int64
 }
@@ -34,6 +36,25 @@ func (o *nodeOptions) rotation() (size int64, files int, err error) {
 	return q.Value(), o.logMaxFiles, nil
 }
 
+// ranges reads the Pods' ranges, at most one of each family.
+func (o *nodeOptions) ranges() (v4, v6 netip.Prefix, err error) {
+	for _, text := range o.podCIDR {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return v4, v6, fmt.Errorf("--pod-cidr: %q is not a range such as 10.88.0.0/16 or fd00:88::/64", text)
+		}
+		into := &v6
+		if p.Addr().Is4() {
+			into = &v4
+		}
+		if into.IsValid() {
+			return v4, v6, fmt.Errorf("--pod-cidr: %s and %s are of one family", *into, p)
+		}
+		*into = p
+	}
+	return v4, v6, nil
+}
+
 // fromEnvironment sets flags that were not given. A node that another command starts has no others.
 func (o *nodeOptions) fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
 	for flag, variable := range map[string]string{
@@ -41,6 +62,7 @@ func (o *nodeOptions) fromEnvironment(flags *pflag.FlagSet, getenv func(string) 
 		"network-engine": "PEAPOD_NETWORK_ENGINE",
 		"runtime":        "PEAPOD_RUNTIME",
 		"pod-max-pids":   "PEAPOD_POD_MAX_PIDS",
+		"pod-cidr":       "PEAPOD_POD_CIDR",
 	} {
 		if value := getenv(variable); value != "" && !flags.Changed(flag) {
 			if err := flags.Set(flag, value); err != nil {
@@ -83,6 +105,7 @@ for service managers and for looking at what it does. Its end, however it comes,
 	cmd.Flags().IntVar(&o.logMaxFiles, "container-log-max-files", 5, "so many files are kept of it ($PEAPOD_CONTAINER_LOG_MAX_FILES)")
 	cmd.Flags().StringVar(&o.engine, "network-engine", "", "what carries Pods' connections to the outside: relay or gvisor; chosen by what the kernel has if not given ($PEAPOD_NETWORK_ENGINE)")
 	cmd.Flags().Int64Var(&o.podMaxPids, "pod-max-pids", -1, "a Pod has no more processes and threads; -1: any number ($PEAPOD_POD_MAX_PIDS)")
+	cmd.Flags().StringSliceVar(&o.podCIDR, "pod-cidr", nil, "ranges of Pods' addresses, one of IPv4, of IPv6, or one of each; free ones of the host's if not given ($PEAPOD_POD_CIDR)")
 	cmd.Flags().StringVar(&o.runtime, "runtime", "peapod", "runs Pods without a runtimeClassName: peapod, or crun, runc, runsc or youki if installed ($PEAPOD_RUNTIME)")
 	cmd.AddCommand(
 		&cobra.Command{

@@ -75,7 +75,8 @@ func summary(m dnsmessage.Message) string {
 func newServer(t testing.TB, cfg Config) *Server {
 	cfg.Domain, cfg.Ranges = "cluster.local", ranges
 	s := New(cfg)
-	s.SetHosts([]Host{web, db})
+	s.SetHosts([]Host{web, db, {Names: []string{"sub-pod", "a"}, Subdomain: "sub", Namespace: "prod", Addrs: []netip.Addr{netip.MustParseAddr("10.206.0.9")}}})
+	s.SetRecords([]Record{{"Host.Example.Internal", []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, {"svc.prod.svc.cluster.local.", []netip.Addr{netip.MustParseAddr("10.206.1.1")}}})
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -101,14 +102,22 @@ func TestZone(t *testing.T) {
 		{"10-206-0-7.default.pod.cluster.local.", dnsmessage.TypeAAAA, "Success"},
 		{"fd70-6561-706f--7.default.pod.cluster.local.", dnsmessage.TypeAAAA, "Success fd70:6561:706f::7"},
 		{"10-206-0-7.prod.pod.cluster.local.", dnsmessage.TypeA, "NameError"},
-		{"10-206-0-9.default.pod.cluster.local.", dnsmessage.TypeA, "NameError"},
+		{"10-206-0-10.default.pod.cluster.local.", dnsmessage.TypeA, "NameError"},
 		{"cluster.local.", dnsmessage.TypeA, "Success"},
 		{"pod.cluster.local.", dnsmessage.TypeA, "Success"},
 		{"default.pod.cluster.local.", dnsmessage.TypeA, "Success"},
 		{"other.pod.cluster.local.", dnsmessage.TypeA, "NameError"},
 		{"example.com.default.pod.cluster.local.", dnsmessage.TypeA, "NameError"},
 		{"7.0.206.10.in-addr.arpa.", dnsmessage.TypePTR, "Success web.default.pod.cluster.local."},
-		{"9.0.206.10.in-addr.arpa.", dnsmessage.TypePTR, "NameError"},
+		{"a.sub.prod.svc.cluster.local.", dnsmessage.TypeA, "Success 10.206.0.9"},
+		{"sub.prod.svc.cluster.local.", dnsmessage.TypeA, "Success"},
+		{"b.sub.prod.svc.cluster.local.", dnsmessage.TypeA, "NameError"},
+		{"a.prod.pod.cluster.local.", dnsmessage.TypeA, "Success 10.206.0.9"},
+		{"9.0.206.10.in-addr.arpa.", dnsmessage.TypePTR, "Success a.sub.prod.svc.cluster.local."},
+		{"svc.prod.svc.cluster.local.", dnsmessage.TypeA, "Success 10.206.1.1"},
+		{"host.example.internal.", dnsmessage.TypeA, "Success 192.0.2.1"},
+		{"host.example.internal.", dnsmessage.TypeAAAA, "Success"},
+		{"10.0.206.10.in-addr.arpa.", dnsmessage.TypePTR, "NameError"},
 		{"0.206.10.in-addr.arpa.", dnsmessage.TypePTR, "Success"},
 		{"206.10.in-addr.arpa.", dnsmessage.TypePTR, "Success"},
 		{reverseName(db.Addrs[1]), dnsmessage.TypePTR, "Success db.prod.pod.cluster.local."},

@@ -27,6 +27,7 @@ type forwarder struct {
 	servers func() ([]netip.Addr, error)
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	port    uint16
+	cache   *cache
 }
 
 // forward returns the upstream's answer to a client's query, under the client's ID. With stream, the client can take an
@@ -38,6 +39,10 @@ func (f *forwarder) forward(ctx context.Context, raw []byte, stream bool) ([]byt
 	}
 	if len(servers) == 0 {
 		return nil, errNoServers
+	}
+	key := cacheKey(servers, raw, stream)
+	if known := f.cache.get(key, raw); known != nil {
+		return known, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, forwardTime)
 	defer cancel()
@@ -52,6 +57,7 @@ func (f *forwarder) forward(ctx context.Context, raw []byte, stream bool) ([]byt
 		return nil, err
 	}
 	copy(response, raw[:2])
+	f.cache.put(key, response)
 	return response, nil
 }
 

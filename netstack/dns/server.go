@@ -47,6 +47,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	closers map[interface{ Close() error }]struct{}
+	hosts   []Host
+	records []Record
 }
 
 // New returns a server that knows no hosts yet and serves nowhere.
@@ -64,14 +66,27 @@ func New(cfg Config) *Server {
 		closers:  map[interface{ Close() error }]struct{}{},
 	}
 	file := &resolvFile{path: cfg.ResolvConf}
-	s.upstream = forwarder{servers: file.servers, dial: cfg.Dial, port: cmp.Or(cfg.Port, upstreamPort)}
+	s.upstream = forwarder{servers: file.servers, dial: cfg.Dial, port: cmp.Or(cfg.Port, upstreamPort), cache: newCache()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.SetHosts(nil)
 	return s
 }
 
 // SetHosts replaces the Pods that the server knows.
-func (s *Server) SetHosts(hosts []Host) { s.zone.Store(newZone(s.cfg.Domain, s.cfg.Ranges, hosts)) }
+func (s *Server) SetHosts(hosts []Host) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hosts = hosts
+	s.zone.Store(newZone(s.cfg.Domain, s.cfg.Ranges, s.hosts, s.records))
+}
+
+// SetRecords replaces the other names that the server knows.
+func (s *Server) SetRecords(records []Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records = records
+	s.zone.Store(newZone(s.cfg.Domain, s.cfg.Ranges, s.hosts, s.records))
+}
 
 // Close closes all sockets, ends all queries, and returns when nothing of the server runs any more.
 func (s *Server) Close() error {

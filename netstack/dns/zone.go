@@ -11,9 +11,17 @@ import (
 
 // A Host is a Pod with its names.
 type Host struct {
-	Names     []string // the first is its real name
+	Names     []string // the first is its real name, the last its hostname
+	Subdomain string   // if it has one, <hostname>.<subdomain>.<namespace>.svc is a name too
 	Namespace string
 	Addrs     []netip.Addr
+}
+
+// A Record is any other name that this server answers by itself, wherever in the tree it is, with its addresses. Names are whole, with or
+// without a dot at the end.
+type Record struct {
+	Name  string
+	Addrs []netip.Addr
 }
 
 // A zone is an immutable table of what this server answers by itself. Names in it are in lower case and end with a dot.
@@ -25,7 +33,7 @@ type zone struct {
 	inner   map[string]bool     // names that exist because others stand below them
 }
 
-func newZone(domain string, ranges []netip.Prefix, hosts []Host) *zone {
+func newZone(domain string, ranges []netip.Prefix, hosts []Host, records []Record) *zone {
 	z := &zone{
 		domain: strings.ToLower(strings.Trim(domain, ".")) + ".",
 		addrs:  map[string][]netip.Addr{}, names: map[string][]string{}, inner: map[string]bool{},
@@ -39,21 +47,39 @@ func newZone(domain string, ranges []netip.Prefix, hosts []Host) *zone {
 	for _, h := range hosts {
 		z.add(h)
 	}
+	for _, r := range records {
+		z.addName(strings.ToLower(strings.Trim(r.Name, "."))+".", r.Addrs)
+	}
 	return z
 }
 
+// addName adds addresses of a name; within the domain the names above it exist then.
+func (z *zone) addName(name string, addrs []netip.Addr) {
+	z.addrs[name] = append(z.addrs[name], addrs...)
+	for below(name, z.domain) {
+		_, name, _ = strings.Cut(name, ".")
+		z.inner[name] = true
+	}
+}
+
 func (z *zone) add(h Host) {
-	below := strings.ToLower(h.Namespace) + ".pod." + z.domain
-	z.inner[below] = true
+	namespace := strings.ToLower(h.Namespace)
+	pods := namespace + ".pod." + z.domain
 	for _, name := range h.Names {
-		name = strings.ToLower(name) + "." + below
-		z.addrs[name] = append(z.addrs[name], h.Addrs...)
+		z.addName(strings.ToLower(name)+"."+pods, h.Addrs)
+	}
+	var real string
+	if len(h.Names) > 0 {
+		real = strings.ToLower(h.Names[0]) + "." + pods
+		if h.Subdomain != "" {
+			real = strings.ToLower(h.Names[len(h.Names)-1]+"."+h.Subdomain) + "." + namespace + ".svc." + z.domain
+			z.addName(real, h.Addrs)
+		}
 	}
 	for _, addr := range h.Addrs {
-		dashed := dashes(addr) + "." + below
-		z.addrs[dashed] = append(z.addrs[dashed], addr)
-		if len(h.Names) > 0 {
-			z.names[reverseName(addr)] = append(z.names[reverseName(addr)], strings.ToLower(h.Names[0])+"."+below)
+		z.addName(dashes(addr)+"."+pods, []netip.Addr{addr})
+		if real != "" {
+			z.names[reverseName(addr)] = append(z.names[reverseName(addr)], real)
 		}
 	}
 }
@@ -109,7 +135,8 @@ func (z *zone) apex(name string) (string, bool) {
 			return apex, true
 		}
 	}
-	return "", false
+	_, known := z.addrs[name] // a record outside the domain is a zone of one name
+	return name, known
 }
 
 func below(name, suffix string) bool { return strings.HasSuffix(name, "."+suffix) }

@@ -64,8 +64,15 @@ func (p *pod) useHostNetwork(object *corev1.Pod, n podNetwork) (podNetwork, erro
 
 func (p *pod) endpoint(object *corev1.Pod) (netstack.Endpoint, error) {
 	names, err := p.node.names(object)
-	return netstack.Endpoint{ID: string(p.uid), Name: p.name, Namespace: p.namespace, Hostname: names.Host, Subdomain: object.Spec.Subdomain}, err
+	return netstack.Endpoint{
+		ID: string(p.uid), Name: p.name, Namespace: p.namespace, Hostname: names.Host, Subdomain: object.Spec.Subdomain,
+		HostLoopback: object.Annotations[hostLoopback] == "true",
+	}, err
 }
+
+// hostLoopback is the annotation that opens the host's loopback to a Pod, at host.peapod.internal. It counts when the Pod is
+// connected: at the beginning, and again with each node.
+const hostLoopback = "peapod.io/host-loopback"
 
 // adoptNetwork tells the hub about a Pod that an earlier node connected.
 func (p *pod) adoptNetwork(object *corev1.Pod) error {

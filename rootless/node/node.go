@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -41,6 +42,8 @@ type Options struct {
 	NetworkEngine string
 	// PodMaxPids bounds the processes and threads of a Pod, as the kubelet's podPidsLimit does; none if not positive.
 	PodMaxPids int64
+	// IPv4 and IPv6 are the ranges of the Pods' addresses; zero: see netstack.Config.
+	IPv4, IPv6 netip.Prefix
 	// Runtime runs Pods that name none; empty: peapod's own.
 	Runtime string
 }
@@ -126,7 +129,9 @@ func (n *Node) openHub() error {
 		return fmt.Errorf("open the hub's network namespace: %w", err)
 	}
 	defer netns.Close()
-	n.hub, err = netstack.Open(netstack.Config{Netns: netns, Engine: n.options.NetworkEngine, Log: n.log})
+	n.hub, err = netstack.Open(netstack.Config{
+		Netns: netns, Engine: n.options.NetworkEngine, IPv4: n.options.IPv4, IPv6: n.options.IPv6, Log: n.log,
+	})
 	return err
 }
 
