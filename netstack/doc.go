@@ -38,8 +38,14 @@
 //
 // A destination that refuses, is unreachable or stays silent looks to a program in a Pod as it looks to one on the host: the engine connects
 // before the Pod's own connection is answered. What is closed to Pods (the host's loopback and link-local addresses, broadcast and
-// multicast) refuses. Echo requests are answered by their destination or not at all; where the host permits no ping sockets
+// multicast) refuses; a Pod may be given the host's loopback at addresses of its own ([HostLoopback4]). Echo requests are answered by their destination or not at all; where the host permits no ping sockets
 // (net.ipv4.ping_group_range), the Pod hears that it is prohibited. What the kernel must have for that is in the engines' packages.
+//
+// # Ports of the host
+//
+// [Hub.Publish] listens on the host for a Pod (package publish). The Pod is connected to from the hub with the client's own address, so what it
+// answers leaves for that address; the hub's kernel gives it to the socket that waits for it, found by the egress rules (relay) or by a
+// routing rule for the port (gvisor). Clients on the host's loopback or link are seen as the gateway.
 //
 // # Not promised
 //

@@ -59,6 +59,8 @@
 //   - The kernel against its own faults. Whoever runs images that he fears should give them RuntimeDefault, a user, no_new_privs and no capabilities.
 //   - The user against himself: host paths, the host's namespaces and devices that a manifest asks for are given. A container with a host path
 //     that it may write to is the user.
+//   - What hostNetwork opens: whatever listens on the host's loopback, and abstract unix sockets, without asking who connects. The Pod has no
+//     capability there: it neither changes the network nor reads what passes.
 //   - What hostPID and hostIPC open. Container root has the user's id, and so may send signals to all processes of the user, the node among them,
 //     and see their command lines; a container user may so with the processes of other Pods that have its number. Neither reads their memory, files or
 //     environment, nor traces them: that takes capabilities in their user namespaces. Shared memory and queues of the host are open by their modes.
