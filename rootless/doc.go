@@ -31,7 +31,7 @@
 //     network or a process of another Pod, of the store or of the host. It is nested in U.
 //  4. What comes in does not bring anything: the interpreter is not dumpable on its way (hide), is a sealed memfd that is nobody's file
 //     (plan/program.go), and closes what it was given (plan.CloseOnExec). Devices, terminals and masks are checked to be what they should. It
-//     can be stopped by a signal from inside; then its caller waits, as long as the container lives.
+//     can be stopped by a signal from inside; then its caller waits, and kills it after two minutes.
 //  5. U and the kernel's own rule that a user can give away no more than he has: peapod has no setuid program. newuidmap(1) checks his ranges.
 //
 // # What an escape would get

@@ -84,7 +84,7 @@ func (r *Runtime) execOwn(c *Container, process *specs.Process, like *common, cm
 	if err != nil {
 		return 0, err
 	}
-	pid, err = plan.Run(plan.Start{Plan: p, Files: map[string]*os.File{targetFD: target}, Stdio: cmd.Stdio, Attr: attributesFor(cmd.Cgroup)})
+	pid, err = plan.Run(plan.Start{Plan: p, Files: map[string]*os.File{targetFD: target}, Stdio: cmd.Stdio, Attr: attributesFor(cmd.Cgroup), Timeout: planTime})
 	if errors.Is(err, unix.ESRCH) {
 		return 0, ErrNotRunning
 	}

@@ -174,6 +174,9 @@ func (r *Runtime) start(id string, spec *specs.Spec, s Sources, in inside) (c *C
 	return r.started(c, pid, spec)
 }
 
+// planTime is how long a Plan may take that comes into a Pod, where it can be stopped: the kubelet's runtimeRequestTimeout.
+const planTime = 2 * time.Minute
+
 // startOwn starts a container's first process by a Plan.
 func (r *Runtime) startOwn(spec *specs.Spec, rules []byte, s Sources, in inside) (pid int, err error) {
 	p, err := Compile(spec, Options{Staging: r.staging, Seccomp: rules, LastCapability: r.lastCap, Single: r.single})
@@ -188,7 +191,7 @@ func (r *Runtime) startOwn(spec *specs.Spec, rules []byte, s Sources, in inside)
 	if err := openBinds(files, spec.Mounts); err != nil {
 		return 0, err
 	}
-	pid, err = plan.Run(plan.Start{Plan: p, Files: files, Stdio: in.stdio, Attr: attributesFor(s.Cgroup)})
+	pid, err = plan.Run(plan.Start{Plan: p, Files: files, Stdio: in.stdio, Attr: attributesFor(s.Cgroup), Timeout: planTime})
 	if err != nil {
 		return 0, startError(err, spec.Process.Args[0])
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -228,5 +229,26 @@ func TestExec(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || string(out) != "replaced\n" {
 		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+// TestTimeout stops the interpreter, before and after it has made the process that carries on.
+func TestTimeout(t *testing.T) {
+	for name, fork := range map[string]bool{"first": false, "forked": true} {
+		t.Run(name, func(t *testing.T) {
+			p := New()
+			if fork {
+				p.Fork("fork", 0)
+			}
+			p.Call("stop", unix.SYS_KILL, p.Call("", unix.SYS_GETPID), int(unix.SIGSTOP))
+			execShell(p, "true")
+			if pid, err := Run(Start{Plan: p, Timeout: 500 * time.Millisecond}); !errors.Is(err, ErrTimeout) {
+				t.Errorf("pid %d, %v; want ErrTimeout", pid, err)
+			}
+			var status syscall.WaitStatus
+			if pid, err := syscall.Wait4(-1, &status, 0, nil); err != syscall.ECHILD {
+				t.Errorf("child %d is left: %v", pid, err)
+			}
+		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +21,12 @@ type Start struct {
 	Stdio [3]*os.File
 	// Attr is handed to the process as it is: clone flags, id maps, cgroup.
 	Attr *syscall.SysProcAttr
+	// Timeout is how long the Plan may take, for one that comes to where others can send signals to it, SIGSTOP too. 0: any time.
+	Timeout time.Duration
 }
+
+// ErrTimeout means that a Plan was not carried out in the time that it may take. What it started is gone.
+var ErrTimeout = errors.New("the interpreter was stopped on its way, or takes too long")
 
 // Error is the failure of one operation of a Plan.
 type Error struct {
@@ -47,6 +53,11 @@ func Run(s Start) (pid int, err error) {
 		return 0, err
 	}
 	defer reports.Close()
+	if s.Timeout > 0 {
+		if err := reports.SetReadDeadline(time.Now().Add(s.Timeout)); err != nil {
+			return 0, err
+		}
+	}
 	pid = process.Pid
 	for {
 		r, err := readReport(reports)
@@ -56,6 +67,10 @@ func Run(s Start) (pid int, err error) {
 				return pid, exited(process) // the process that forked
 			}
 			return pid, process.Release()
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			// Children that nobody has waited for: the numbers are theirs.
+			_, _ = syscall.Kill(pid, syscall.SIGKILL), syscall.Kill(process.Pid, syscall.SIGKILL)
+			err = ErrTimeout
 		case err != nil:
 			err = fmt.Errorf("read the interpreter's report: %w", err)
 		case r.errno == 0:
