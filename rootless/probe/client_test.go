@@ -256,3 +256,16 @@ func TestReadHealth(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkHTTP is what a check by HTTP costs, the server's part included.
+func BenchmarkHTTP(b *testing.B) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	address := server.Listener.Addr().(*net.TCPAddr)
+	client, action := testClient(), &corev1.HTTPGetAction{Path: "/", Port: intstr.FromInt(address.Port)}
+	for b.Loop() {
+		if o := client.HTTP(b.Context(), action, Target{&corev1.Container{}, "127.0.0.1"}, time.Second); !o.Good {
+			b.Fatal(o)
+		}
+	}
+}

@@ -107,12 +107,13 @@ func TestStop(t *testing.T) {
 // BenchmarkWorker is what a check costs besides the check itself.
 func BenchmarkWorker(b *testing.B) {
 	done := make(chan struct{})
-	n := 0
-	Start(Config{Period: time.Nanosecond, Successes: 1, Limit: 1, Success: true, Check: func(context.Context) Outcome {
-		if n++; n == b.N {
+	left := b.N
+	w := Start(Config{Period: time.Nanosecond, Successes: 1, Limit: 1, Success: true, Check: func(context.Context) Outcome {
+		if left--; left == 0 {
 			close(done)
 		}
 		return Outcome{Good: true}
 	}, Tell: func(Outcome) {}, Changed: func(bool) {}})
 	<-done
+	w.Stop()
 }
