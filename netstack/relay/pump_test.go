@@ -110,7 +110,7 @@ func noise(size int, seed byte) []byte {
 
 func copiesBothWays(t *testing.T) {
 	pod, server, s := relayed(t, testRelay(t))
-	up, down := noise(50<<20+17, 1), noise(30<<20+1, 2)
+	up, down := noise(9<<20+17, 1), noise(5<<20+1, 2)
 	results := make(chan error, 4)
 	for c, data := range map[*net.TCPConn][]byte{pod: up, server: down} {
 		go func() {
