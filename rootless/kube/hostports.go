@@ -3,6 +3,7 @@ package kube
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -17,43 +18,58 @@ type HostPort struct {
 	Target   uint16     // of the Pod
 }
 
-// HostPorts are the ports of the host that lead to a Pod. One in the host's network has none: its ports are the host's.
+// HostPorts are the ports of the host that lead to a Pod, each for as long as the Pod lives. One in the host's network has none: its ports
+// are the host's. An init container may name a port that a later container names too; the later one, or a container, has it.
 func HostPorts(pod *corev1.Pod) []HostPort {
 	if pod.Spec.HostNetwork {
 		return nil
 	}
 	var ports []HostPort
-	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range containers {
-			for _, p := range containers[i].Ports {
-				if p.HostPort != 0 {
-					ip, _ := netip.ParseAddr(p.HostIP) // empty, or valid since validateHostPorts
-					ports = append(ports, HostPort{p.Protocol, ip.Unmap(), uint16(p.HostPort), uint16(p.ContainerPort)})
-				}
+	taken := map[HostPort]bool{}
+	for _, c := range slices.Backward(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers)) {
+		for _, p := range c.Ports {
+			ip, _ := netip.ParseAddr(p.HostIP) // empty, or valid since validateHostPorts
+			port := HostPort{Protocol: p.Protocol, IP: ip.Unmap(), Port: uint16(p.HostPort)}
+			if p.HostPort == 0 || taken[port] {
+				continue
 			}
+			taken[port] = true
+			port.Target = uint16(p.ContainerPort)
+			ports = append(ports, port)
 		}
 	}
 	return ports
 }
 
-// validateHostPorts is about the ports of all containers together.
+// validateHostPorts is about the ports of all containers together. Those of an init container may be another's: they run one after another.
 func validateHostPorts(spec *corev1.PodSpec, features Features, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	for i := range spec.InitContainers {
+		at := path.Child("initContainers").Index(i)
+		errs = append(errs, validateContainerHostPorts(spec.InitContainers[i].Ports, spec.HostNetwork, map[string]bool{}, features, at)...)
+	}
 	seen := map[string]bool{}
 	for i := range spec.Containers {
-		for j, port := range spec.Containers[i].Ports {
-			at := path.Index(i).Child("ports").Index(j)
-			if port.HostPort != 0 {
-				errs = append(errs, validateHostPort(port, features, at)...)
-				key := fmt.Sprintf("%s/%s/%d", port.Protocol, port.HostIP, port.HostPort)
-				if seen[key] {
-					errs = append(errs, field.Duplicate(at.Child("hostPort"), key))
-				}
-				seen[key] = true
+		errs = append(errs, validateContainerHostPorts(spec.Containers[i].Ports, spec.HostNetwork, seen, features, path.Child("containers").Index(i))...)
+	}
+	return errs
+}
+
+// validateContainerHostPorts is about the ports of one container. Ports of the host that are taken are in seen.
+func validateContainerHostPorts(ports []corev1.ContainerPort, hostNetwork bool, seen map[string]bool, features Features, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, port := range ports {
+		at := path.Child("ports").Index(i)
+		if port.HostPort != 0 {
+			errs = append(errs, validateHostPort(port, features, at)...)
+			key := fmt.Sprintf("%s/%s/%d", port.Protocol, port.HostIP, port.HostPort)
+			if seen[key] {
+				errs = append(errs, field.Duplicate(at.Child("hostPort"), key))
 			}
-			if spec.HostNetwork && port.HostPort != port.ContainerPort {
-				errs = append(errs, field.Invalid(at.Child("hostPort"), port.HostPort, "must match `containerPort` when `hostNetwork` is true"))
-			}
+			seen[key] = true
+		}
+		if hostNetwork && port.HostPort != port.ContainerPort {
+			errs = append(errs, field.Invalid(at.Child("hostPort"), port.HostPort, "must match `containerPort` when `hostNetwork` is true"))
 		}
 	}
 	return errs

@@ -47,18 +47,7 @@ func defaultJobSpec(spec *batchv1.JobSpec) {
 	setPointer(&spec.BackoffLimit, 6)
 	setPointer(&spec.CompletionMode, batchv1.NonIndexedCompletion)
 	setPointer(&spec.Suspend, false)
-	policy := batchv1.TerminatingOrFailed
-	if spec.PodFailurePolicy != nil {
-		policy = batchv1.Failed
-	}
-	setPointer(&spec.PodReplacementPolicy, policy)
-	if spec.PodFailurePolicy != nil {
-		for i := range spec.PodFailurePolicy.Rules {
-			for k := range spec.PodFailurePolicy.Rules[i].OnPodConditions {
-				setDefault(&spec.PodFailurePolicy.Rules[i].OnPodConditions[k].Status, corev1.ConditionTrue)
-			}
-		}
-	}
+	setPointer(&spec.PodReplacementPolicy, batchv1.TerminatingOrFailed)
 	defaultTemplate(&spec.Template)
 }
 
@@ -130,12 +119,10 @@ func validateJobSpec(spec *batchv1.JobSpec, path *field.Path) field.ErrorList {
 		errs = append(errs, field.Required(at, `valid values: "OnFailure", "Never"`))
 	case policy != corev1.RestartPolicyOnFailure && policy != corev1.RestartPolicyNever:
 		errs = append(errs, field.NotSupported(at, policy, []corev1.RestartPolicy{corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}))
-	case spec.PodFailurePolicy != nil && policy != corev1.RestartPolicyNever:
-		errs = append(errs, field.Invalid(at, policy, `only "Never" is supported when podFailurePolicy is specified`))
 	}
 	for name, given := range map[string]bool{
 		"backoffLimitPerIndex": spec.BackoffLimitPerIndex != nil, "maxFailedIndexes": spec.MaxFailedIndexes != nil,
-		"successPolicy": spec.SuccessPolicy != nil, "managedBy": spec.ManagedBy != nil,
+		"podFailurePolicy": spec.PodFailurePolicy != nil, "successPolicy": spec.SuccessPolicy != nil, "managedBy": spec.ManagedBy != nil,
 	} {
 		if given {
 			errs = append(errs, field.Forbidden(path.Child(name), "not supported by this version of peapod"))
@@ -150,7 +137,6 @@ func validateJobUpdate(j, old *batchv1.Job) field.ErrorList {
 	errs = append(errs, apivalidation.ValidateImmutableField(j.Spec.Completions, old.Spec.Completions, path.Child("completions"))...)
 	errs = append(errs, apivalidation.ValidateImmutableField(j.Spec.Selector, old.Spec.Selector, path.Child("selector"))...)
 	errs = append(errs, apivalidation.ValidateImmutableField(j.Spec.CompletionMode, old.Spec.CompletionMode, path.Child("completionMode"))...)
-	errs = append(errs, apivalidation.ValidateImmutableField(j.Spec.PodFailurePolicy, old.Spec.PodFailurePolicy, path.Child("podFailurePolicy"))...)
 	if !equality.Semantic.DeepEqual(j.Spec.Template, old.Spec.Template) {
 		var lines []string
 		compare("spec.template", tree(j.Spec.Template), tree(old.Spec.Template), func(path string, after, before any) {

@@ -20,7 +20,7 @@ import (
 func Validate(pod *corev1.Pod, features Features) field.ErrorList {
 	errs := validateMetadata(&pod.ObjectMeta)
 	errs = append(errs, validateSpec(&pod.Spec, field.NewPath("spec"))...)
-	errs = append(errs, validateHostPorts(&pod.Spec, features, field.NewPath("spec", "containers"))...)
+	errs = append(errs, validateHostPorts(&pod.Spec, features, field.NewPath("spec"))...)
 	return append(errs, unsupported(findings(pod, features))...)
 }
 

@@ -127,7 +127,7 @@ func validateTemplate(o Object, features Features) field.ErrorList {
 	errs := metav1validation.ValidateLabels(template.Labels, metadata.Child("labels"))
 	errs = append(errs, apivalidation.ValidateAnnotations(template.Annotations, metadata.Child("annotations"))...)
 	errs = append(errs, validateSpec(&template.Spec, path.Child("spec"))...)
-	errs = append(errs, validateHostPorts(&template.Spec, features, path.Child("spec", "containers"))...)
+	errs = append(errs, validateHostPorts(&template.Spec, features, path.Child("spec"))...)
 	return append(errs, unsupported(templateFindings(o, features))...)
 }
 
