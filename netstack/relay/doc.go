@@ -40,5 +40,5 @@
 // CONFIG_NETFILTER_XT_TARGET_NFQUEUE), a Pod sees its TCP connection accepted before the destination has answered, and reset when the dial fails; echo requests stay unanswered.
 // "Prohibited" is EACCES on the host and EHOSTUNREACH in a Pod for IPv4, as no ICMP message means the former. A router's message
 // that a packet has lived too long (traceroute) does not reach the Pod. Socket options do not cross, nor does the time to live. TCP's
-// urgent byte stays in its place, but may arrive as an ordinary one.
+// urgent byte stays in its place and arrives as an ordinary one (RFC 6093 asks programs not to count on more).
 package relay

@@ -62,8 +62,17 @@ func (d *direction) pump(w *worker, dst, src int) (again bool, err error) {
 			return false, shutdown(dst)
 		}
 		size := readSizes[d.class]
-		n, more, err := d.move(dst, src, w.buf[:size])
-		if err != nil || !more {
+		n, flags, err := d.take(src, w.buf[:size])
+		if err == unix.EAGAIN {
+			return d.urgent && unread(src), nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if d.ended = n == 0; d.ended {
+			continue
+		}
+		if all, err := d.give(dst, src, w.buf[:n], flags); err != nil || !all {
 			return false, err
 		}
 		moved += n
@@ -75,47 +84,36 @@ func (d *direction) pump(w *worker, dst, src int) (again bool, err error) {
 	return true, nil
 }
 
-// move reads once and writes what it got. more is false if it has to wait for either socket.
-func (d *direction) move(dst, src int, buf []byte) (n int, more bool, err error) {
-	flags := 0
-	if d.urgent || stalled.Load() > stallBudget/2 {
+// take reads once, and tells by the flags whether it only looked.
+func (d *direction) take(src int, buf []byte) (n, flags int, err error) {
+	if stalled.Load() > stallBudget/2 {
 		flags = unix.MSG_PEEK
 	}
-	if n, err = receive(src, buf, flags); err == unix.EAGAIN && d.urgent {
-		n, err = receiveAtMark(src, buf, flags)
-	}
-	if err != nil {
-		return 0, false, waits(err)
-	}
-	if n == 0 {
-		d.ended = true
-		return 0, true, nil
-	}
-	if d.urgent {
-		at, err := unix.IoctlGetInt(src, unix.SIOCATMARK)
-		if err != nil {
-			return 0, false, err
-		}
-		if at != 0 {
-			return 1, true, d.passUrgent(dst, src)
-		}
-	}
-	sent, err := send(dst, buf[:n])
-	if err != nil && waits(err) != nil {
-		return n, false, err
+	n, err = receive(src, buf, flags)
+	return n, flags, err
+}
+
+// give writes what was taken. What the destination does not take is kept, or stays where it was looked at.
+func (d *direction) give(dst, src int, b []byte, flags int) (all bool, err error) {
+	sent, err := send(dst, b)
+	if waits(err) != nil {
+		return false, err
 	}
 	switch {
 	case flags != 0:
-		if sent > 0 {
-			err = discard(src, buf[:sent])
-		} else {
-			err = nil
-		}
-	case sent < n:
-		d.keep(buf[sent:n])
+		err = discard(src, b[:sent])
+	case sent < len(b):
+		d.keep(b[sent:])
 		err = nil
 	}
-	return n, sent == n, err
+	return sent == len(b), err
+}
+
+// unread tells whether something is there to be read although the kernel has just said EAGAIN. It does so (tcp_recvmsg) in front of an urgent
+// byte to a thread that has a signal to take, as threads of the runtime often have, and no edge will come.
+func unread(src int) bool {
+	n, err := unix.IoctlGetInt(src, unix.SIOCINQ)
+	return err == nil && n > 0
 }
 
 func (d *direction) keep(b []byte) {
@@ -126,7 +124,7 @@ func (d *direction) keep(b []byte) {
 // passLeft sends what was kept.
 func (d *direction) passLeft(dst int) (empty bool, err error) {
 	n, err := send(dst, d.left)
-	if err != nil && waits(err) != nil {
+	if waits(err) != nil {
 		return false, err
 	}
 	stalled.Add(-int64(n))
@@ -141,35 +139,6 @@ func (d *direction) passLeft(dst int) (empty bool, err error) {
 func (d *direction) drop() {
 	stalled.Add(-int64(len(d.left)))
 	d.left = nil
-}
-
-// passUrgent hands on TCP's urgent byte, which is the next one: tcp(7), SIOCATMARK. It is read as any other (SO_OOBINLINE), so it cannot get
-// lost. Whether it is the next can be asked only when it is there, which is why data of a source that sends such bytes is looked at first.
-func (d *direction) passUrgent(dst, src int) error {
-	var b [1]byte
-	if _, err := receiveAtMark(src, b[:], 0); err != nil {
-		return waits(err)
-	}
-	err := unix.Sendto(dst, b[:], unix.MSG_OOB, nil)
-	if err == unix.EAGAIN {
-		d.keep(b[:]) // so far behind, it is not urgent any more
-		return nil
-	}
-	return err
-}
-
-// receiveAtMark reads what may be an urgent byte. In front of one, the kernel (tcp_recvmsg) says EAGAIN to a thread that has a signal to take, as
-// threads of the runtime often have, although there is something to read and no edge will come.
-func receiveAtMark(src int, b []byte, flags int) (n int, err error) {
-	for range 100 {
-		if n, err = receive(src, b, flags); err != unix.EAGAIN {
-			break
-		}
-		if at, _ := unix.IoctlGetInt(src, unix.SIOCATMARK); at == 0 {
-			break
-		}
-	}
-	return n, err
 }
 
 // waits turns "would block" into no error.

@@ -3,10 +3,14 @@ package relay
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +18,12 @@ import (
 
 	"github.com/peapod/peapod/netstack/egress"
 )
+
+// More of them take long with the race detector on a busy machine.
+var copyMegabytes = flag.Int("copy", 8, "how many megabytes a test of copying sends")
+
+// patience is how long a test waits for what has to happen.
+const patience = time.Minute
 
 // pair is a connection over the loopback: what one end sends, the other receives.
 func pair(t *testing.T) (a, b *net.TCPConn) {
@@ -31,7 +41,7 @@ func pair(t *testing.T) (a, b *net.TCPConn) {
 	}
 	for _, c := range []*net.TCPConn{a, b} {
 		t.Cleanup(func() { c.Close() })
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 	}
 	return a, b
 }
@@ -74,6 +84,13 @@ func relayed(t *testing.T, r *Relay) (pod, server *net.TCPConn, s *stream) {
 	hostSide, server := pair(t)
 	s = newStream(r, key{src: netip.MustParseAddrPort(pod.LocalAddr().String())})
 	s.pod, s.host, s.joined, s.state = taken(t, podSide), taken(t, hostSide), true, offered
+	for _, side := range []int{s.pod, s.host} {
+		for _, o := range streamOptions {
+			if err := unix.SetsockoptInt(side, o.level, o.name, o.value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	r.tcp.Add(s.src.Addr(), s)
 	if err := r.poller.add(s.host, streamEvents, s); err != nil {
 		t.Fatal(err)
@@ -95,7 +112,7 @@ func relayed(t *testing.T, r *Relay) (pod, server *net.TCPConn, s *stream) {
 // isGone waits for the end of a flow.
 func isGone(t *testing.T, s *stream) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); len(s.relay.tcp.Of(s.src.Addr())) > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); len(s.relay.tcp.Of(s.src.Addr())) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the flow is still there")
 		}
@@ -108,9 +125,10 @@ func noise(size int, seed byte) []byte {
 	return b
 }
 
-func copiesBothWays(t *testing.T) {
+// copiesBothWays sends that many megabytes up, and half of them down.
+func copiesBothWays(t *testing.T, megabytes int) {
 	pod, server, s := relayed(t, testRelay(t))
-	up, down := noise(9<<20+17, 1), noise(5<<20+1, 2)
+	up, down := noise(megabytes<<20+17, 1), noise(megabytes<<19+1, 2)
 	results := make(chan error, 4)
 	for c, data := range map[*net.TCPConn][]byte{pod: up, server: down} {
 		go func() {
@@ -135,13 +153,13 @@ func copiesBothWays(t *testing.T) {
 	isGone(t, s)
 }
 
-func TestStreamCopiesBothWaysAtOnce(t *testing.T) { copiesBothWays(t) }
+func TestStreamCopiesBothWaysAtOnce(t *testing.T) { copiesBothWays(t, *copyMegabytes) }
 
 // TestStreamCopiesWhileMuchIsStalled reads by looking first, as there is no room for what others do not take.
 func TestStreamCopiesWhileMuchIsStalled(t *testing.T) {
 	stalled.Add(stallBudget)
 	defer stalled.Add(-stallBudget)
-	copiesBothWays(t)
+	copiesBothWays(t, *copyMegabytes)
 }
 
 func TestStreamHalfClose(t *testing.T) {
@@ -241,6 +259,62 @@ func TestStalledStreamsAreBounded(t *testing.T) {
 	for deadline := time.Now().Add(20 * time.Second); stalled.Load() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d bytes are kept of streams that are gone", stalled.Load()-before)
+		}
+	}
+}
+
+// TestStreamPassesUrgentData: an urgent byte stays in its place as an ordinary one, whatever signals the workers get meanwhile. In front of
+// one, the kernel tells a thread with a signal that there is nothing.
+func TestStreamPassesUrgentData(t *testing.T) {
+	for _, much := range []int64{0, stallBudget} {
+		stalled.Add(much)
+		passesUrgentData(t)
+		stalled.Add(-much)
+	}
+}
+
+func passesUrgentData(t *testing.T) {
+	pod, server, s := relayed(t, testRelay(t))
+	fd := taken(t, pod)
+	sent, signalled := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(signalled)
+		for {
+			select {
+			case <-sent:
+				return
+			default:
+				signalThreads()
+			}
+		}
+	}()
+	for range 500 {
+		before, after := noise(rand.IntN(1000), 1), noise(rand.IntN(100), 2)
+		_, _ = unix.Write(fd, before)
+		if err := unix.Sendto(fd, []byte("!"), unix.MSG_OOB, nil); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = unix.Write(fd, after)
+		want := slices.Concat(before, []byte("!"), after)
+		// It has to come without anything more being sent.
+		got := make([]byte, len(want))
+		if n, err := io.ReadFull(server, got); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("got %d of %d bytes, %v", n, len(got), err)
+		}
+	}
+	close(sent)
+	<-signalled
+	_ = unix.Close(fd)
+	server.Close()
+	isGone(t, s)
+}
+
+// signalThreads interrupts every thread, with the signal that the runtime itself uses for that.
+func signalThreads() {
+	threads, _ := os.ReadDir("/proc/self/task")
+	for _, thread := range threads {
+		if id, err := strconv.Atoi(thread.Name()); err == nil {
+			_ = unix.Tgkill(os.Getpid(), id, unix.SIGURG)
 		}
 	}
 }

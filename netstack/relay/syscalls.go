@@ -29,10 +29,17 @@ func send(fd int, b []byte) (n int, err error) {
 	}
 }
 
-// discard removes bytes that were looked at. With MSG_TRUNC, TCP does not copy them again: tcp(7).
+// discard removes bytes that were looked at. With MSG_TRUNC, TCP does not copy them again: tcp(7). They are there, so EAGAIN is only about a
+// signal, as unread says.
 func discard(fd int, b []byte) error {
-	_, err := receive(fd, b, unix.MSG_TRUNC)
-	return err
+	for len(b) > 0 {
+		n, err := receive(fd, b, unix.MSG_TRUNC)
+		if waits(err) != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 func shutdown(fd int) error {
