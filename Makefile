@@ -8,6 +8,7 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PREFIX ?= /usr/local
 FUZZTIME ?= 10s
+SOAKTIME ?= 10m
 GO ?= go
 GOLANGCI_LINT ?= github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
@@ -74,6 +75,14 @@ lint: ## golangci-lint, which is compiled at first (some minutes), and shellchec
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	.ci/fuzz $(FUZZTIME) -buildvcs=false -tags '$(TAGS)'
+
+.PHONY: soak
+soak: ## connections opened and closed at random for SOAKTIME (10m) with each network engine: nothing may stay open
+ifeq ($(shell id -u),0)
+	.ci/as-user --copy peapod-unit $(MAKE) soak SOAKTIME=$(SOAKTIME)
+else
+	$(GO) test -buildvcs=false -tags '$(TAGS)' -count 1 -timeout 0 -run 'TestSoak$$' -v ./netstack -soak $(SOAKTIME)
+endif
 
 .PHONY: install
 install: build ## copy program and shell completions below PREFIX (/usr/local); DESTDIR is put in front

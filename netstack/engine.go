@@ -67,13 +67,15 @@ func (h *Hub) start(kind engineKind) (err error) {
 			}
 		}
 	}
+	limits := egress.LimitsFor(openFilesLimit())
+	limits.UDPIdle = h.cfg.udpIdle
 	h.engine, err = kind.open(h, egress.Config{
 		V4: h.v4, V6: h.v6,
 		Gateway4: h.Gateway().V4, Gateway6: h.Gateway().V6,
 		InHub:  h.thread.do,
 		Permit: h.permit,
 		Dial:   h.dialHost,
-		Limits: egress.LimitsFor(openFilesLimit()),
+		Limits: limits,
 		Log:    h.cfg.Log,
 	})
 	if err == nil {

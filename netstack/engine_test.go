@@ -36,6 +36,7 @@ var engineCases = []struct {
 	{"ping where the host does not permit it", pingNotPermitted},
 	{"ping", pingOutside}, // permits it for good
 	{"the host's loopback is closed", hostLoopbackIsClosed},
+	{"the host's loopback is open to who asks", hostLoopbackIsOpen},
 	{"two hubs at once", twoHubsAtOnce},
 	{"the next hub serves old pods", nextHubServesOldPods},
 	{"close leaves nothing open", closeLeavesNothingOpen},
@@ -44,6 +45,8 @@ var engineCases = []struct {
 	{"nobody reads", nobodyReads},
 	{"a scan", scan},
 	{"published UDP ports show clients", publishUDP},
+	{"a published port is somebody's", publishConflicts},
+	{"a port that is given up ends its flows", unpublishEndsFlows},
 }
 
 func TestEngines(t *testing.T) {

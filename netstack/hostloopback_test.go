@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// The host's loopback is open to the Pod that asks for it, and to no other.
-func TestHostLoopback(t *testing.T) {
-	h := openHub(t, Config{})
+// hostLoopbackIsOpen to the Pod that asks for it, and to no other.
+func hostLoopbackIsOpen(t *testing.T, engine string) {
+	h := openHub(t, Config{Engine: engine})
 	open, closed := newTestPod(t), attachPod(t, h, "closed")
 	var err error
 	if open.addrs, err = h.Attach(open.netns, Endpoint{ID: "uid-open", Name: "open", Namespace: "default", HostLoopback: true}); err != nil {

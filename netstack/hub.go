@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,8 @@ type Config struct {
 	Engine string
 	// Log gets what goes wrong later; nothing is logged when nil.
 	Log *slog.Logger
+
+	udpIdle time.Duration // after which a silent UDP flow ends; zero: as the limits have it. Tests have less time
 }
 
 func (c Config) withDefaults() Config {

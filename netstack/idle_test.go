@@ -3,9 +3,7 @@ package netstack
 import (
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
-	"runtime/pprof"
 	"testing"
 )
 
@@ -58,11 +56,5 @@ func memoryInUse() uint64 {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	println("heap", m.HeapInuse/1024, "alloc", m.HeapAlloc/1024, "stack", m.StackInuse/1024)
-	if os.Getenv("HP") != "" {
-		f, _ := os.Create(os.Getenv("HP"))
-		pprof.Lookup("heap").WriteTo(f, 0)
-		f.Close()
-	}
 	return m.HeapInuse + m.StackInuse
 }

@@ -24,7 +24,7 @@ type Port struct {
 // startPorts leaves the published ports a part of the descriptors that egress.LimitsFor leaves: an eighth, two for each connection.
 func (h *Hub) startPorts() error {
 	files := int(min(openFilesLimit(), 1<<17))
-	h.ports = publish.New(publish.Config{Dial: h.dialClient, Owner: h.ownerOf, TCP: files / 32, UDP: files / 16, Log: h.cfg.Log})
+	h.ports = publish.New(publish.Config{Dial: h.dialClient, Owner: h.ownerOf, TCP: files / 32, UDP: files / 16, UDPIdle: h.cfg.udpIdle, Log: h.cfg.Log})
 	return nil
 }
 

@@ -122,8 +122,8 @@ func publishUDP(t *testing.T, engine string) {
 	}
 }
 
-func TestPublishConflicts(t *testing.T) {
-	h := openHub(t, Config{})
+func publishConflicts(t *testing.T, engine string) {
+	h := openHub(t, Config{Engine: engine})
 	attachPod(t, h, "web")
 	attachPod(t, h, "other")
 	number := freePort(t)
@@ -158,8 +158,8 @@ func TestPublishConflicts(t *testing.T) {
 	}
 }
 
-func TestUnpublishEndsFlows(t *testing.T) {
-	h := openHub(t, Config{})
+func unpublishEndsFlows(t *testing.T, engine string) {
+	h := openHub(t, Config{Engine: engine})
 	pod := attachPod(t, h, "web")
 	l, at := listenTCP(t, pod, netip.IPv4Unspecified())
 	number := freePort(t)
