@@ -10,7 +10,7 @@
 //
 // # Exit status
 //
-// 0, or 1 for any error, or that of the command that exec ran. The one place that decides is errors.go.
+// 0, or 1 for any error, or that of the command that exec, unshare or proxy ran. The one place that decides is errors.go.
 //
 // # Speed
 //

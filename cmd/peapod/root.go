@@ -57,7 +57,7 @@ pull, push, load, save, tag, rmi, login and logout.`,
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		help(cmd, args)
 		status := exitStatus
-		if cmd.Name() == "exec" || cmd.Name() == "unshare" {
+		if cmd.Name() == "exec" || cmd.Name() == "unshare" || cmd.Name() == "proxy" {
 			status = execExitStatus
 		}
 		fmt.Fprint(a.out, status)
@@ -65,7 +65,7 @@ pull, push, load, save, tag, rmi, login and logout.`,
 	root.AddCommand(
 		newApply(a), newGet(a), newDescribe(a), newExec(a), newAttach(a), newPortForward(a), newLogs(a), newDelete(a),
 		newPs(a), newInspect(a), newImage(a), newImages(a), newPull(a), newPush(a), newLoad(a), newSave(a), newTag(a), newRmi(a),
-		newLogin(a), newLogout(a), newVersion(a), newNode(a), newOCI(a), newUnshare(a),
+		newLogin(a), newLogout(a), newVersion(a), newNode(a), newOCI(a), newUnshare(a), newProxy(a),
 	)
 	return root
 }

@@ -31,7 +31,7 @@
 //
 // # Not promised
 //
-// There is no authentication: whoever can open the socket is the user. Objects are JSON only, neither YAML nor protobuf
+// There is no authentication: whoever can open the socket is the user (`peapod proxy` puts it behind a token and TLS). Objects are JSON only, neither YAML nor protobuf
 // (but the body of an apply may be YAML, as in a cluster). A list is never paged: limit is accepted and everything comes at
 // once. An apply keeps no field managers: the manifest that came last says everything.
 package api

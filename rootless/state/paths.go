@@ -39,6 +39,7 @@ const (
 	socketName     = "node.sock"       // Run: the API; answered only while a node runs
 	lockName       = "node.lock"       // Run: held by the running node, never removed
 	holderName     = "holder.json"     // Run: the process that keeps the namespaces; true as long as that process lives
+	kubeconfigName = "kubeconfig"      // Run: kubeconfig-<port>, a key to the API while `peapod proxy` serves it on that port
 	factsName      = "pod.json"        // Run/pods/<uid>: the Pod's facts, replaced as a whole, may be one step behind
 )
 
@@ -97,6 +98,11 @@ func (p Paths) NodeLog() string { return filepath.Join(p.State, nodeLogName) }
 
 // Holder describes the process that keeps the user, mount and hub network namespaces.
 func (p Paths) Holder() string { return filepath.Join(p.Run, holderName) }
+
+// Kubeconfig leads a Kubernetes client to the API on a port of the loopback interface.
+func (p Paths) Kubeconfig(port int) string {
+	return filepath.Join(p.Run, kubeconfigName+"-"+strconv.Itoa(port))
+}
 
 // PodsRun holds one directory per Pod, named by its uid.
 func (p Paths) PodsRun() string { return filepath.Join(p.Run, podsName) }

@@ -47,6 +47,9 @@ func New(socket string, start func(context.Context) error) *Client {
 	return c
 }
 
+// Transport carries requests of others to the node: the host of their addresses does not matter.
+func (c *Client) Transport() http.RoundTripper { return c.http.Transport }
+
 // again repeats a request to read that got no answer because the node died just then: the next one can answer it as well.
 type again struct{ http.RoundTripper }
 
