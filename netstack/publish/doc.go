@@ -5,7 +5,8 @@
 // be reached by IPv4 and IPv6 is published twice.
 //
 // One TCP connection: the kernel accepts it on the host; [Config.Dial] connects to the Pod with the client's own address and
-// port as the source, so that the Pod sees who it is; relay.Carry copies. If the Pod refuses, the client's connection is reset.
+// port as the source, so that the Pod sees who it is; a relay.Carrier copies, which starts with the first port and has no goroutine for
+// a connection. If the Pod refuses, the client's connection is reset.
 //
 // One UDP flow: datagrams of one client to one address of the host have a socket of their own towards the Pod, also with the client's
 // address. Its answers go back from the address that the client wrote to (IP_PKTINFO). A flow that is silent for long ends; of

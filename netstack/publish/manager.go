@@ -15,6 +15,8 @@ import (
 
 	"github.com/rootless-containers/rootlesskit/v3/pkg/port"
 	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/netstack/relay"
 )
 
 // Config is what a Manager needs from its surroundings.
@@ -47,6 +49,7 @@ func (c Config) withDefaults() Config {
 type Manager struct {
 	cfg     Config
 	running sync.WaitGroup
+	carrier *relay.Carrier // from the first TCP port on
 
 	mu     sync.Mutex
 	last   int
@@ -85,6 +88,11 @@ func (m *Manager) AddPort(_ context.Context, spec port.Spec) (*port.Status, erro
 		return nil, fmt.Errorf("publish port: %w", err)
 	}
 	p := &published{spec: spec, to: to, flows: map[flow]struct{}{}}
+	if strings.HasPrefix(network, "tcp") {
+		if err := m.openCarrier(); err != nil {
+			return nil, fmt.Errorf("publish port: %w", err)
+		}
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	serve, err := m.listen(p, network, at)
 	if err != nil {
@@ -102,6 +110,19 @@ func (m *Manager) AddPort(_ context.Context, spec port.Spec) (*port.Status, erro
 	m.ports[p.id] = p
 	m.running.Go(serve)
 	return &port.Status{ID: p.id, Spec: spec}, nil
+}
+
+// openCarrier starts what copies, unless it runs.
+func (m *Manager) openCarrier() (err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return net.ErrClosed
+	}
+	if m.carrier == nil {
+		m.carrier, err = relay.OpenCarrier()
+	}
+	return err
 }
 
 // parse returns the network with its digit.
@@ -194,6 +215,9 @@ func (m *Manager) Close() error {
 		p.end()
 	}
 	m.running.Wait()
+	if m.carrier != nil {
+		return m.carrier.Close()
+	}
 	return nil
 }
 

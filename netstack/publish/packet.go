@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/peapod/peapod/netstack/relay"
 )
 
 // listenPackets asks for each datagram's destination: on a socket for every address, the answer has to come from that.
@@ -82,7 +80,7 @@ func (m *Manager) receivePackets(p *published, c *net.UDPConn) {
 		return n, err
 	}
 	for {
-		err := relay.EachPacket(c, receive, func(b []byte) { t.take(key, b) })
+		err := eachPacket(c, receive, func(b []byte) { t.take(key, b) })
 		if !m.trouble(p, err) {
 			t.stop()
 			return
@@ -179,7 +177,7 @@ func (t *packets) open(key packetKey) (*packetFlow, error) {
 	t.m.running.Go(func() {
 		source := sourceOf(key.local)
 		// An error may be a refusal (ICMP port unreachable) by the Pod: the client's next datagram makes the flow anew.
-		_ = relay.EachPacket(f.pod, nil, func(b []byte) {
+		_ = eachPacket(f.pod, unix.Read, func(b []byte) {
 			f.touch()
 			_, _, _ = t.socket.WriteMsgUDPAddrPort(b, source, key.client)
 		})

@@ -4,13 +4,14 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync"
 
 	"github.com/peapod/peapod/netstack/relay"
 )
 
 func listenStreams(network string, at netip.AddrPort) (*net.TCPListener, error) {
-	var config net.ListenConfig
-	config.SetMultipathTCP(false) // as the Pod's side is not
+	config := net.ListenConfig{KeepAlive: -1} // the carrier does that
+	config.SetMultipathTCP(false)             // as the Pod's side is not
 	l, err := config.Listen(context.Background(), network, at.String())
 	if err != nil {
 		return nil, err
@@ -29,31 +30,66 @@ func (m *Manager) acceptStreams(p *published, l *net.TCPListener) {
 		}
 		if !m.enter("tcp", m.cfg.TCP) {
 			m.cfg.Log.Debug("published ports have too many connections", "client", c.RemoteAddr())
-			relay.Reset(c)
+			reset(c)
 			continue
 		}
-		m.running.Go(func() {
-			defer m.leave("tcp")
-			m.carry(p, c)
-		})
+		m.running.Go(func() { m.open(p, &stream{client: c}) })
 	}
 }
 
-// stream is a connection; aborting it ends both sides, as Carry passes a reset on.
-type stream struct{ *net.TCPConn }
+// A stream is a connection of a client, which is carried when the Pod has been reached.
+type stream struct {
+	client *net.TCPConn
 
-func (s stream) abort() { relay.Reset(s.TCPConn) }
+	mu      sync.Mutex
+	carried *relay.Carried
+	aborted bool
+}
 
-func (m *Manager) carry(p *published, client *net.TCPConn) {
-	if !p.add(stream{client}) {
+func (s *stream) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.aborted = true; s.carried != nil {
+		s.carried.Abort()
 		return
 	}
-	defer p.remove(stream{client})
-	pod, err := m.cfg.Dial(p.ctx, "tcp", endpoint(client.RemoteAddr()), p.to)
+	reset(s.client)
+}
+
+// open connects to the Pod. What it starts is ended by abort.
+func (m *Manager) open(p *published, s *stream) {
+	ended := func() {
+		p.remove(s)
+		m.leave("tcp")
+	}
+	if !p.add(s) {
+		ended()
+		return
+	}
+	if err := m.carry(p, s, ended); err != nil {
+		m.cfg.Log.Debug("published port cannot reach the pod", "network", "tcp", "client", s.client.RemoteAddr(), "pod", p.to, "error", err)
+		reset(s.client)
+		ended()
+	}
+}
+
+func (m *Manager) carry(p *published, s *stream, ended func()) error {
+	pod, err := m.cfg.Dial(p.ctx, "tcp", endpoint(s.client.RemoteAddr()), p.to)
 	if err != nil {
-		m.cfg.Log.Debug("published port cannot reach the pod", "network", "tcp", "client", client.RemoteAddr(), "pod", p.to, "error", err)
-		relay.Reset(client)
-		return
+		return err
 	}
-	relay.Carry(client, pod.(*net.TCPConn))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.aborted {
+		reset(pod.(*net.TCPConn))
+		return net.ErrClosed
+	}
+	s.carried, err = m.carrier.Carry(s.client, pod.(*net.TCPConn), ended)
+	return err
+}
+
+// reset closes a connection with RST instead of FIN: socket(7), SO_LINGER of zero seconds.
+func reset(c *net.TCPConn) {
+	_ = c.SetLinger(0)
+	_ = c.Close()
 }

@@ -28,6 +28,8 @@
 // costs two sockets and some 400 bytes. What one side sends and the other does not take has to be kept, within a budget for all flows
 // together; beyond it, bytes stay in the socket of the side that sends.
 //
+// A Carrier has the same for connections that others have made: published ports.
+//
 // # Bounds
 //
 // Each Pod may have so many flows of each kind (egress.Limits). TCP flows beyond that are not opened; of UDP and echo flows, and of connections that wait for

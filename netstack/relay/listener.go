@@ -45,7 +45,7 @@ func (r *Relay) accept(w *worker, pod int, from unix.Sockaddr) {
 	s.pod, s.joined = pod, true
 	if !r.tcp.Add(k.src.Addr(), s) {
 		r.cfg.Log.Debug("relay has too many flows", "network", "tcp", "source", k.src, "destination", k.dst)
-		s.closeSide(pod, true)
+		r.poller.closeStream(pod, true)
 		return
 	}
 	if victim := r.holds.begin(s); victim != nil {

@@ -117,6 +117,14 @@ func (p *poller) closeFD(fd int) {
 	_ = unix.Close(fd)
 }
 
+// closeStream closes a TCP connection likewise, with RST instead of FIN if it was broken: socket(7), SO_LINGER of zero seconds.
+func (p *poller) closeStream(fd int, isBroken bool) {
+	if isBroken {
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	p.closeFD(fd)
+}
+
 func (p *poller) forget(fd int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -25,8 +25,8 @@ var copyMegabytes = flag.Int("copy", 8, "how many megabytes a test of copying se
 // patience is how long a test waits for what has to happen.
 const patience = time.Minute
 
-// pair is a connection over the loopback: what one end sends, the other receives.
-func pair(t *testing.T) (a, b *net.TCPConn) {
+// dialed is a connection over the loopback: what one end sends, the other receives.
+func dialed(t *testing.T) (a, b *net.TCPConn) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -49,16 +49,18 @@ func pair(t *testing.T) (a, b *net.TCPConn) {
 // taken is the descriptor of a connection, which is the caller's.
 func taken(t *testing.T, c *net.TCPConn) int {
 	t.Helper()
-	raw, err := c.SyscallConn()
+	fd, err := take(c)
 	if err != nil {
-		t.Fatal(err)
-	}
-	fd := -1
-	if err := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || fd < 0 {
 		t.Fatal(err)
 	}
 	c.Close()
 	return fd
+}
+
+// reset closes a connection with RST.
+func reset(c *net.TCPConn) {
+	_ = c.SetLinger(0)
+	_ = c.Close()
 }
 
 // testRelay copies but has no hub.
@@ -80,17 +82,10 @@ func testRelay(t *testing.T) *Relay {
 
 // relayed is a Pod's end and a server's end of one flow.
 func relayed(t *testing.T, r *Relay) (pod, server *net.TCPConn, s *stream) {
-	pod, podSide := pair(t)
-	hostSide, server := pair(t)
+	pod, podSide := dialed(t)
+	hostSide, server := dialed(t)
 	s = newStream(r, key{src: netip.MustParseAddrPort(pod.LocalAddr().String())})
 	s.pod, s.host, s.joined, s.state = taken(t, podSide), taken(t, hostSide), true, offered
-	for _, side := range []int{s.pod, s.host} {
-		for _, o := range streamOptions {
-			if err := unix.SetsockoptInt(side, o.level, o.name, o.value); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	r.tcp.Add(s.src.Addr(), s)
 	if err := r.poller.add(s.host, streamEvents, s); err != nil {
 		t.Fatal(err)

@@ -17,13 +17,20 @@ func newSocket(domain, kind, protocol int, options ...option) (int, error) {
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	for _, o := range options {
-		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
-			_ = unix.Close(fd)
-			return -1, os.NewSyscallError("setsockopt", err)
-		}
+	if err := setOptions(fd, options); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
 	}
 	return fd, nil
+}
+
+func setOptions(fd int, options []option) error {
+	for _, o := range options {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	return nil
 }
 
 // inHub are the options of a socket that may have addresses which the machine does not have: ip(7), IP_TRANSPARENT, which needs

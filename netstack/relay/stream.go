@@ -21,16 +21,14 @@ type key struct{ src, dst netip.AddrPort }
 //	                 ▼                      └────────────────────────────────────────▶ copying
 //	               ended ◀──────────────── both directions done, reset, expired, abort ─────┘
 //
-// Everything but the gate, and what the holds guard, belongs to whoever is inside the gate. A descriptor is set before it is added to the
-// poller and never changed.
+// Everything but the gate, and what the holds guard, belongs to whoever is inside the gate.
 type stream struct {
 	relay *Relay
 	key
 	gate
-	state     state
-	pod, host int
-	joined    bool // the pod side is there
-	up, down  direction
+	pair
+	state  state
+	joined bool // the pod side is there
 
 	// The rest is guarded by the lock of relay.holds.
 	syn     heldSYN
@@ -48,48 +46,10 @@ const (
 	ended
 )
 
-// Bits of a stream's gate.
-const (
-	podIn uint32 = 1 << iota
-	podOut
-	podUrgent
-	podEnding
-	hostIn
-	hostOut
-	hostUrgent
-	hostEnding
-	broken     // either side has an error, which ends everything
-	podArrived // accept has set the pod side
-	aborted
-)
-
-const hostShift = 4 // from a bit of the pod side to that of the host side
-
-func newStream(r *Relay, k key) *stream { return &stream{relay: r, key: k, host: -1} }
+func newStream(r *Relay, k key) *stream { return &stream{relay: r, key: k, pair: pair{host: -1}} }
 
 // ready is called by the poller.
-func (s *stream) ready(w *worker, fd int, events uint32) {
-	var bits uint32
-	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLPRI) != 0 {
-		bits |= podIn
-	}
-	if events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		bits |= podOut
-	}
-	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		bits |= podEnding
-	}
-	if events&unix.EPOLLPRI != 0 {
-		bits |= podUrgent
-	}
-	if fd == s.host {
-		bits <<= hostShift
-	}
-	if events&unix.EPOLLERR != 0 {
-		bits |= broken
-	}
-	s.post(w, bits)
-}
+func (s *stream) ready(w *worker, fd int, events uint32) { s.post(w, s.bitsOf(fd, events)) }
 
 func (s *stream) post(w *worker, bits uint32) {
 	s.enter(bits, func(bits uint32) { s.work(w, bits) })
@@ -103,8 +63,7 @@ func (s *stream) work(w *worker, bits uint32) {
 	if bits&aborted != 0 {
 		s.end(true)
 	}
-	s.up.notice(bits)
-	s.down.notice(bits >> hostShift)
+	s.notice(bits)
 	switch s.state {
 	case fresh:
 		s.dial(w)
@@ -118,10 +77,10 @@ func (s *stream) work(w *worker, bits uint32) {
 		}
 		// A host side that has ended or broken says so to the Pod when it is there.
 	case copying:
-		s.copy(w, bits)
+		s.carry(w, bits)
 	case ended:
 		if bits&podArrived != 0 {
-			s.closeSide(s.pod, true) // it came too late
+			s.relay.poller.closeStream(s.pod, true) // it came too late
 		}
 	}
 }
@@ -180,7 +139,7 @@ func (s *stream) join(w *worker) {
 		return
 	}
 	s.state = copying
-	s.copy(w, podIn|podOut|hostIn|hostOut)
+	s.carry(w, podIn|podOut|hostIn|hostOut)
 }
 
 // fail tells the Pod how the dial ended. Precondition: not connected.
@@ -190,54 +149,25 @@ func (s *stream) fail(err error) {
 	s.end(true)
 }
 
-// copy moves what can be moved, both ways.
-func (s *stream) copy(w *worker, bits uint32) {
-	var again, more bool
-	var err error
-	if bits&(podIn|hostOut) != 0 && !s.up.done {
-		again, err = s.up.pump(w, s.host, s.pod)
+func (s *stream) carry(w *worker, bits uint32) {
+	if over, isBroken := s.copy(w, s, bits); over {
+		s.end(isBroken)
 	}
-	if err == nil && bits&(hostIn|podOut) != 0 && !s.down.done {
-		more, err = s.down.pump(w, s.pod, s.host)
-	}
-	switch {
-	case err != nil, bits&broken != 0:
-		s.end(true)
-	case s.up.done && s.down.done:
-		s.end(false)
-	case again || more:
-		w.later(s, s.host, unix.EPOLLIN|unix.EPOLLOUT)
-	}
-}
-
-// notice remembers what an event said about the source of a direction.
-func (d *direction) notice(bits uint32) {
-	d.ending = d.ending || bits&podEnding != 0
-	d.urgent = d.urgent || bits&podUrgent != 0
 }
 
 // end closes both sides, with RST if the flow was broken.
-func (s *stream) end(broken bool) {
+func (s *stream) end(isBroken bool) {
 	if s.state == ended {
 		return
 	}
 	s.state = ended
 	s.relay.holds.forget(s)
-	s.up.drop()
-	s.down.drop()
+	s.drop()
 	if s.joined {
-		s.closeSide(s.pod, broken)
+		s.relay.poller.closeStream(s.pod, isBroken)
 	}
 	if s.host >= 0 {
-		s.closeSide(s.host, broken)
+		s.relay.poller.closeStream(s.host, isBroken)
 	}
 	s.relay.tcp.Remove(s.src.Addr(), s)
-}
-
-// closeSide closes with RST instead of FIN if the flow was broken: socket(7), SO_LINGER of zero seconds.
-func (s *stream) closeSide(fd int, broken bool) {
-	if broken {
-		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	}
-	s.relay.poller.closeFD(fd)
 }
