@@ -3,7 +3,6 @@ package container
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -55,25 +54,4 @@ func (b *builder) giveStreams(fds []int, uid uint32) {
 	for _, fd := range fds {
 		b.Try(unix.SYS_FCHOWN, fd, int(uid), -1)
 	}
-}
-
-// OpenTerminal opens a new pseudo terminal of the devpts in the root of a process, for a command that joins it. Both ends are the
-// caller's to close.
-func OpenTerminal(pid int) (master, slave *os.File, err error) {
-	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", pid), pathFlags|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open the container's root: %w", err)
-	}
-	defer unix.Close(root)
-	fd, err := openMaster(root)
-	if err != nil {
-		return nil, nil, &os.PathError{Op: "open a terminal at", Path: "/dev/pts/ptmx", Err: err}
-	}
-	master = os.NewFile(uintptr(fd), "terminal")
-	peer, err := openPeer(fd)
-	if err != nil {
-		master.Close()
-		return nil, nil, err
-	}
-	return master, os.NewFile(uintptr(peer), "terminal"), nil
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/plan"
+	"github.com/peapod/peapod/rootless/state"
 )
 
 // Command is a command to run beside a container's first process.
@@ -18,8 +19,17 @@ type Command struct {
 	Cgroup   *os.File
 }
 
-// ErrNotRunning means that a container has no process to join.
-var ErrNotRunning = errors.New("container is not running")
+// ErrNotRunning means that a container has no process to join. containerd knows it by this text.
+var ErrNotRunning = errors.New("container not running")
+
+// OpenTarget opens a process of a container, for a Plan that joins it.
+func OpenTarget(process state.Process) (*os.File, error) {
+	target, err := process.Open()
+	if errors.Is(err, unix.ESRCH) {
+		return nil, ErrNotRunning
+	}
+	return target, err
+}
 
 // User is the id that a container's processes begin with.
 func (r *Runtime) User(c *Container) (uint32, error) {
@@ -72,10 +82,7 @@ func (r *Runtime) Exec(c *Container, cmd Command) (pid int, err error) {
 
 // execOwn starts a command by a Plan.
 func (r *Runtime) execOwn(c *Container, process *specs.Process, like *common, cmd Command) (pid int, err error) {
-	target, err := c.Process.Open()
-	if errors.Is(err, unix.ESRCH) {
-		return 0, ErrNotRunning
-	}
+	target, err := OpenTarget(c.Process)
 	if err != nil {
 		return 0, err
 	}

@@ -68,15 +68,9 @@ func (b *builder) attach(what string, fd any, destination string) {
 
 // newMount makes a detached mount of a new file system.
 func (b *builder) newMount(what, fstype string, attr uint64, data []string) plan.Ref {
-	fs := b.Call(what, unix.SYS_FSOPEN, fstype, plan.Flags{Value: unix.FSOPEN_CLOEXEC, Name: "FSOPEN_CLOEXEC"})
-	for _, option := range data {
-		key, value, _ := strings.Cut(option, "=")
-		b.Call(what+": option "+option, unix.SYS_FSCONFIG, fs, fsconfigSetString, key, value, 0)
-	}
+	fs := b.context(what, specs.Mount{Type: fstype}, data)
 	b.Call(what, unix.SYS_FSCONFIG, fs, fsconfigCreate, nil, nil, 0)
-	fd := b.Call(what, unix.SYS_FSMOUNT, fs, plan.Flags{Value: unix.FSMOUNT_CLOEXEC, Name: "FSMOUNT_CLOEXEC"}, plan.MountFlags(attr))
-	b.Call("", unix.SYS_CLOSE, fs)
-	return fd
+	return b.fsmount(what, fs, attr)
 }
 
 var (
@@ -87,13 +81,11 @@ var (
 // target finds the folder that a file system of ours goes to. Those at the top of the root must be real folders, as their
 // contents are trusted later; below /dev and /sys, which then are ours, nothing of the image can be met.
 func (b *builder) target(what, destination string) plan.Ref {
-	destination = path.Clean(destination)
-	for parent := path.Dir(destination); parent != "/"; parent = path.Dir(parent) {
-		if fd, ok := b.mounted[parent]; ok {
-			return b.realFolder(what, fd, relative(strings.TrimPrefix(destination, parent)))
-		}
+	dir, name := b.nearest(path.Clean(destination))
+	if dir == any(b.root) {
+		what += ": it must be a folder and no symbolic link"
 	}
-	return b.realFolder(what+": it must be a folder and no symbolic link", b.root, relative(destination))
+	return b.realFolder(what, dir, name)
 }
 
 // bind appends a bind mount, whose source the Plan inherits: a folder goes to a folder, any other file to a file.

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -29,55 +30,41 @@ func SeccompProfile(pod *corev1.Pod, c *corev1.Container) corev1.SeccompProfile 
 	return corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}
 }
 
+// loadedProfile is a profile that was compiled.
+type loadedProfile struct {
+	text    []byte // of a Localhost profile
+	profile *specs.LinuxSeccomp
+}
+
 // Seccomp resolves a profile for a set of capabilities. Unconfined is nil. With a single id every profile pretends
 // (seccomp.Pretend), and Unconfined is one that does nothing else. Localhost profiles are files below Paths.SeccompProfiles, in the OCI's
-// form or the one of Docker and its kin; they are read each time.
+// form or the one of Docker and its kin; they are read each time, and compiled if they have changed.
 func (r *Runtime) Seccomp(profile corev1.SeccompProfile, capabilities []string) (*specs.LinuxSeccomp, error) {
 	unconfined := profile.Type == corev1.SeccompProfileTypeUnconfined
 	switch {
 	case profile.Type == corev1.SeccompProfileTypeLocalhost:
-		p, err := r.localSeccomp(*profile.LocalhostProfile, capabilities)
-		if err == nil && r.single {
-			p = seccomp.Pretend(p)
-		}
-		return p, err
+		return r.localSeccomp(*profile.LocalhostProfile, capabilities)
 	case unconfined && !r.single:
 		return nil, nil
+	case unconfined:
+		return r.compiled(string(profile.Type), nil, func(seccomp.Version) (*specs.LinuxSeccomp, error) { return nil, nil })
 	}
-	key := strings.Join(capabilities, ",")
-	if unconfined {
-		key = string(profile.Type)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p, ok := r.profiles[key]; ok {
-		return p, nil
-	}
-	p, err := r.builtIn(unconfined, capabilities)
-	if err != nil {
-		return nil, err
-	}
-	f, err := seccomp.Compile(p, runtime.GOARCH)
-	if err != nil {
-		return nil, err
-	}
-	r.profiles[key], r.filters[p] = p, f.Bytes()
-	return p, nil
+	return r.compiled(strings.Join(capabilities, ","), nil, func(kernel seccomp.Version) (*specs.LinuxSeccomp, error) {
+		return seccomp.Default(runtime.GOARCH, capabilities, kernel)
+	})
 }
 
-// builtIn is a profile that needs no file. Without a filter of its own a container with a single id has one that pretends.
-func (r *Runtime) builtIn(unconfined bool, capabilities []string) (p *specs.LinuxSeccomp, err error) {
-	if !unconfined {
-		kernel, err := seccomp.Kernel()
-		if err != nil {
-			return nil, err
-		}
-		if p, err = seccomp.Default(runtime.GOARCH, capabilities, kernel); err != nil {
-			return nil, err
-		}
+func (r *Runtime) localSeccomp(name string, capabilities []string) (*specs.LinuxSeccomp, error) {
+	path := filepath.Join(r.paths.SeccompProfiles(), name)
+	text, err := readProfile(path)
+	if err != nil {
+		return nil, fmt.Errorf("load seccomp profile: %w", err)
 	}
-	if r.single {
-		p = seccomp.Pretend(p)
+	p, err := r.compiled(path+","+strings.Join(capabilities, ","), text, func(kernel seccomp.Version) (*specs.LinuxSeccomp, error) {
+		return seccomp.Load(text, runtime.GOARCH, capabilities, kernel)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return p, nil
 }
@@ -85,31 +72,46 @@ func (r *Runtime) builtIn(unconfined bool, capabilities []string) (p *specs.Linu
 // maxProfile bounds what is read of a profile: the default one has 15 kB.
 const maxProfile = 1 << 20
 
-func (r *Runtime) localSeccomp(name string, capabilities []string) (*specs.LinuxSeccomp, error) {
-	path := filepath.Join(r.paths.SeccompProfiles(), name)
+func readProfile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("load seccomp profile: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxProfile+1))
-	if err != nil {
-		return nil, fmt.Errorf("load seccomp profile: %w", err)
+	if err == nil && len(text) > maxProfile {
+		err = fmt.Errorf("%s: larger than %d bytes", path, maxProfile)
 	}
-	if len(text) > maxProfile {
-		return nil, fmt.Errorf("load seccomp profile %s: larger than %d bytes", path, maxProfile)
+	return text, err
+}
+
+// compiled returns the profile that load makes, or the one it made last if it was made of the same text. Its filter is compiled then.
+func (r *Runtime) compiled(key string, text []byte, load func(seccomp.Version) (*specs.LinuxSeccomp, error)) (*specs.LinuxSeccomp, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := r.profiles[key]
+	if last != nil && bytes.Equal(last.text, text) {
+		return last.profile, nil
 	}
 	kernel, err := seccomp.Kernel()
 	if err != nil {
 		return nil, err
 	}
-	p, err := seccomp.Load(text, runtime.GOARCH, capabilities, kernel)
-	if err == nil {
-		_, err = seccomp.Compile(p, runtime.GOARCH)
-	}
+	p, err := load(kernel)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
+	if r.single {
+		p = seccomp.Pretend(p)
+	}
+	f, err := seccomp.Compile(p, runtime.GOARCH)
+	if err != nil {
+		return nil, err
+	}
+	if last != nil {
+		delete(r.filters, last.profile)
+	}
+	r.profiles[key], r.filters[p] = &loadedProfile{text, p}, f.Bytes()
 	return p, nil
 }
 

@@ -29,13 +29,13 @@ type Runtime struct {
 	single  bool // they have one id
 
 	mu       sync.Mutex
-	profiles map[string]*specs.LinuxSeccomp // RuntimeDefault by the capabilities it depends on, and Unconfined
+	profiles map[string]*loadedProfile      // by type, path and the capabilities they depend on
 	filters  map[*specs.LinuxSeccomp][]byte // of profiles, compiled
 }
 
 // NewRuntime prepares the runtime directory. maps are U's, whose ids Pods have too.
 func NewRuntime(paths state.Paths, maps userns.Maps) (*Runtime, error) {
-	r := &Runtime{paths: paths, maps: maps, single: maps.Single(), staging: paths.Staging(), profiles: map[string]*specs.LinuxSeccomp{}, filters: map[*specs.LinuxSeccomp][]byte{}}
+	r := &Runtime{paths: paths, maps: maps, single: maps.Single(), staging: paths.Staging(), profiles: map[string]*loadedProfile{}, filters: map[*specs.LinuxSeccomp][]byte{}}
 	if err := os.MkdirAll(r.staging, 0o700); err != nil {
 		return nil, err
 	}

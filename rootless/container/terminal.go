@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/plan"
+	"github.com/peapod/peapod/rootless/state"
 )
 
 // Terminal opens a new pseudo terminal of a running container's own devpts, so that it has a name in there. Both ends are
@@ -19,24 +20,10 @@ func (r *Runtime) Terminal(c *Container, uid uint32) (master, slave *os.File, er
 	if c.handler != nil {
 		return hostTerminal()
 	}
-	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", c.Process.Pid), pathFlags|unix.O_DIRECTORY, 0)
+	fd, slave, err := openTerminal(c.Process)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open the container's root: %w", err)
-	}
-	defer unix.Close(root)
-	if !c.Process.Alive() { // else the folder may be another process's
-		return nil, nil, ErrNotRunning
-	}
-	fd, err := openMaster(root)
-	if err != nil {
-		return nil, nil, &os.PathError{Op: "open a terminal at", Path: "/dev/pts/ptmx", Err: err}
-	}
-	peer, err := openPeer(fd)
-	if err != nil {
-		unix.Close(fd)
 		return nil, nil, err
 	}
-	slave = os.NewFile(uintptr(peer), "terminal")
 	// Non-blocking before NewFile, so that reads wait in Go's poller and not in a thread.
 	err = errors.Join(unix.SetNonblock(fd, true), slave.Chown(r.owner(uid), -1))
 	master = os.NewFile(uintptr(fd), "terminal")
@@ -46,6 +33,37 @@ func (r *Runtime) Terminal(c *Container, uid uint32) (master, slave *os.File, er
 		return nil, nil, err
 	}
 	return master, slave, nil
+}
+
+// OpenTerminal is Terminal for a process, whose user is not given the slave; the master blocks.
+func OpenTerminal(process state.Process) (master, slave *os.File, err error) {
+	fd, slave, err := openTerminal(process)
+	if err != nil {
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fd), "terminal"), slave, nil
+}
+
+// openTerminal opens a terminal of the devpts in the root of a process.
+func openTerminal(process state.Process) (master int, slave *os.File, err error) {
+	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", process.Pid), pathFlags|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return -1, nil, fmt.Errorf("open the container's root: %w", err)
+	}
+	defer unix.Close(root)
+	if !process.Alive() { // else the folder may be another process's
+		return -1, nil, ErrNotRunning
+	}
+	master, err = openMaster(root)
+	if err != nil {
+		return -1, nil, &os.PathError{Op: "open a terminal at", Path: "/dev/pts/ptmx", Err: err}
+	}
+	peer, err := openPeer(master)
+	if err != nil {
+		unix.Close(master)
+		return -1, nil, err
+	}
+	return master, os.NewFile(uintptr(peer), "terminal"), nil
 }
 
 // openMaster opens /dev/pts/ptmx below root. The container may have put anything there, so the descriptor is checked before it

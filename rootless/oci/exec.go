@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/container"
 	"github.com/peapod/peapod/rootless/plan"
@@ -150,15 +149,11 @@ func (o *ExecOptions) openTerminal(c *record) (*console, error) {
 	if o.Detach && o.ConsoleSocket == "" {
 		return nil, errors.New("exec --detach --tty needs --console-socket to hand the terminal over")
 	}
-	master, slave, err := container.OpenTerminal(c.Process.Pid)
+	master, slave, err := container.OpenTerminal(c.Process)
 	if err != nil {
 		return nil, err
 	}
 	defer master.Close()
-	if !c.Process.Alive() { // else the folder may have been another process's
-		slave.Close()
-		return nil, ErrNotRunning
-	}
 	o.Stdio = [3]*os.File{slave, slave, slave}
 	var show *console
 	socket := (*os.File)(nil)
@@ -181,10 +176,7 @@ func (c *record) join(p *specs.Process, stdio [3]*os.File) (pid int, err error) 
 	if err != nil {
 		return 0, err
 	}
-	target, err := c.Process.Open()
-	if errors.Is(err, unix.ESRCH) {
-		return 0, ErrNotRunning
-	}
+	target, err := container.OpenTarget(c.Process)
 	if err != nil {
 		return 0, err
 	}

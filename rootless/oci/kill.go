@@ -11,10 +11,12 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/peapod/peapod/rootless/container"
 )
 
 // ErrNotRunning means that a container has no process to act on.
-var ErrNotRunning = errors.New("container not running")
+var ErrNotRunning = container.ErrNotRunning
 
 // Kill sends a signal to the init. all asks for all processes, which is the same for SIGKILL in a pid namespace of its own.
 func (r *Runtime) Kill(id string, signal syscall.Signal, all bool) error {
