@@ -16,6 +16,7 @@
 //	probe key-read NAME        print what is in such a key
 //	probe listen NAME          answer connections to an abstract unix socket
 //	probe connect NAME         connect to it
+//	probe health PORT          serve HTTP and gRPC's health protocol there, and with TLS on the next port; well is what has a file in /well
 //	probe udp-who PORT         answer datagrams with their sender's address and what they say
 //	probe udp-ask ADDRESS SIZE send a datagram of that size and print the answer
 package main
@@ -82,6 +83,12 @@ func runOn(word, arg string) error {
 		return flee(arg)
 	case "udp-who":
 		return udpWho(arg)
+	case "health":
+		port, err := strconv.Atoi(arg)
+		if err != nil {
+			return err
+		}
+		return serveHealth(port)
 	case "listen":
 		return listen(arg)
 	case "connect":
