@@ -80,6 +80,8 @@ func (a *app) attach(ctx context.Context, name string, o *sessionOptions) error 
 	switch {
 	case errors.Is(err, api.ErrDetached):
 		return nil
+	case err == nil && raw && !o.quiet && pod.isEphemeral(o.container):
+		fmt.Fprintf(a.out, "Session ended, the ephemeral container will not be restarted but may be reattached using 'peapod attach %s -c %s -i -t' if it is still running\n", name, o.container)
 	case err == nil && raw && !o.quiet && pod.Spec.RestartPolicy != string(corev1.RestartPolicyNever) && pod.Spec.RestartPolicy != string(corev1.RestartPolicyOnFailure):
 		fmt.Fprintf(a.out, "Session ended, resume using 'peapod attach %s -c %s -i -t' command when the pod is running\n", name, o.container)
 	}

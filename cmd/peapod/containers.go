@@ -48,6 +48,11 @@ func (p *podContainers) hasTTY(name string) bool {
 	return slices.ContainsFunc(p.containers(), func(c namedContainer) bool { return c.Name == name && c.TTY })
 }
 
+// isEphemeral tells a container that is not started again.
+func (p *podContainers) isEphemeral(name string) bool {
+	return slices.ContainsFunc(p.Spec.EphemeralContainers, func(c namedContainer) bool { return c.Name == name })
+}
+
 // defaultContainer chooses as kubectl does: the container that an annotation names, else the first, and it tells so if there was
 // a choice.
 func (a *app) defaultContainer(ctx context.Context, c *client.Client, name string, quiet bool) (string, error) {

@@ -45,6 +45,7 @@ func describePod(w io.Writer, pod *corev1.Pod, events []corev1.Event, now time.T
 	p.status(pod)
 	p.containers("Init Containers", pod.Spec.InitContainers, pod.Status.InitContainerStatuses)
 	p.containers("Containers", pod.Spec.Containers, pod.Status.ContainerStatuses)
+	p.containers("Ephemeral Containers", ephemeralContainers(pod), pod.Status.EphemeralContainerStatuses)
 	p.conditions(pod)
 	p.volumes(pod.Spec.Volumes)
 	if pod.Status.QOSClass != "" {
@@ -57,6 +58,15 @@ func describePod(w io.Writer, pod *corev1.Pod, events []corev1.Event, now time.T
 	}
 	p.events(events)
 	return p.w.Flush()
+}
+
+// ephemeralContainers are a Pod's ephemeral containers as the containers that they look like.
+func ephemeralContainers(pod *corev1.Pod) []corev1.Container {
+	var containers []corev1.Container
+	for i := range pod.Spec.EphemeralContainers {
+		containers = append(containers, corev1.Container(pod.Spec.EphemeralContainers[i].EphemeralContainerCommon))
+	}
+	return containers
 }
 
 func (p *page) identity(pod *corev1.Pod) {

@@ -92,8 +92,13 @@ func requireContent(r *http.Request, want string) error {
 	if err == nil && media == want {
 		return nil
 	}
+	return unsupportedMedia(r, want)
+}
+
+// unsupportedMedia refuses a body's media type and names those that are taken.
+func unsupportedMedia(r *http.Request, accepted string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
-		Message: fmt.Sprintf("the body of the request was in an unknown format (%s) - accepted media types include: %s", header, want),
+		Message: fmt.Sprintf("the body of the request was in an unknown format (%s) - accepted media types include: %s", r.Header.Get("Content-Type"), accepted),
 	}}
 }

@@ -8,6 +8,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiversion "k8s.io/apimachinery/pkg/version"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 func (s *server) apiVersions(w http.ResponseWriter, r *http.Request) error {
@@ -83,6 +85,9 @@ func apiResources() []metav1.APIResource {
 		{Name: "pods/exec", Namespaced: true, Kind: "PodExecOptions", Verbs: metav1.Verbs{"create", "get"}},
 		{Name: "pods/portforward", Namespaced: true, Kind: "PodPortForwardOptions", Verbs: metav1.Verbs{"create", "get"}},
 		{Name: "pods/log", Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get"}},
+	}
+	for _, part := range kube.Parts {
+		all = append(all, metav1.APIResource{Name: "pods/" + part.Name, Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get", "patch", "update"}})
 	}
 	return resourcesOf("", all)
 }

@@ -21,6 +21,7 @@
 //	/apis/{group} /apis/{group}/v1                           the same of apps and batch
 //	/api/v1/[namespaces/{namespace}/]{resource}              GET (list, watch), POST; of another group below /apis/{group}/v1
 //	/api/v1/namespaces/{namespace}/{resource}/{name}         GET, PATCH (server-side apply), DELETE
+//	/api/v1/namespaces/{namespace}/pods/{name}/{part}        GET, PUT, PATCH (strategic and JSON merge) of a kube.Part: ephemeralcontainers
 //	/api/v1/namespaces/{namespace}/pods/{name}/log           GET
 //	/api/v1/namespaces/{namespace}/pods/{name}/exec          GET, POST as WebSocket v4 or v5.channel.k8s.io
 //	/api/v1/[namespaces/{namespace}/]events                  GET

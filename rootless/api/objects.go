@@ -25,6 +25,9 @@ type ObjectBackend interface {
 	// ApplyObject creates the object or brings the stored one to what the manifest says. The result tells which of the two
 	// happened, if anything; Warnings name fields that have no effect on this node.
 	ApplyObject(ctx context.Context, o kube.Object, options ApplyOptions) (*ApplyResult, error)
+	// ChangePart gives a part of a stored Pod (kube.Parts) to what change makes of a copy of it; the rest of that is not looked at, but for the
+	// resourceVersion: one that is not the stored Pod's is a conflict.
+	ChangePart(ctx context.Context, part *kube.Part, namespace, name string, change func(*corev1.Pod) (*corev1.Pod, error), dryRun bool) (*ApplyResult, error)
 	// DeleteObject asks for the object's deletion and returns at once; a Pod is gone when a watch says DELETED, anything else then
 	// and there.
 	DeleteObject(ctx context.Context, kind *kube.Kind, namespace, name string, options metav1.DeleteOptions) (kube.Object, error)
@@ -186,6 +189,11 @@ func (s *objects) apply(w http.ResponseWriter, r *http.Request, o kube.Object, o
 	if err != nil {
 		return err
 	}
+	return s.answer(w, r, result)
+}
+
+// answer sends what came of an apply.
+func (s *objects) answer(w http.ResponseWriter, r *http.Request, result *ApplyResult) error {
 	for _, text := range result.Warnings {
 		// 299 is "miscellaneous persistent warning" (RFC 7234, section 5.5.7); a text that no header can carry is left out.
 		if value, err := apinet.NewWarningHeader(299, "-", text); err == nil {

@@ -8,6 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // maxBody is the largest request body in bytes: the API server's own limit.
@@ -36,7 +38,11 @@ func New(b Backend, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	all := []map[string]methods{s.routes(), s.groupRoutes(), s.imageRoutes()}
 	for _, r := range resources {
-		all = append(all, (&objects{s, r}).routes())
+		o := &objects{s, r}
+		all = append(all, o.routes())
+		if r.kind == kube.Pods {
+			all = append(all, partRoutes(o))
+		}
 	}
 	for _, routes := range all {
 		for path, m := range routes {

@@ -44,6 +44,8 @@ func TestAnswers(t *testing.T) {
 	const pods = "/api/v1/namespaces/default/pods"
 	const patch = pods + "/new?fieldManager=me"
 	applyType := "Content-Type: application/apply-patch+yaml"
+	const strategicType, mergeType = "Content-Type: application/strategic-merge-patch+json", "Content-Type: application/merge-patch+json"
+	const addDebugger = `{"spec":{"ephemeralContainers":[{"name":"debugger","image":"b","targetContainerName":"nginx"}]}}`
 	table := "Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 	for _, test := range []struct {
 		name         string
@@ -95,6 +97,14 @@ func TestAnswers(t *testing.T) {
 		{"apply by nobody", "PATCH", pods + "/new", applyType, podYAML, 422, []string{`"reason":"Invalid"`, "fieldManager: Required value"}},
 		{"apply twice the key", "PATCH", patch, applyType, podYAML + "kind: Pod\n", 400, []string{"already set"}},
 		{"other patch", "PATCH", patch, "Content-Type: application/merge-patch+json", "{}", 415, []string{"application/apply-patch+yaml"}},
+		{"part", "GET", pods + "/demo/ephemeralcontainers", "", "", 200, []string{`"name":"demo"`}},
+		{"patch a part", "PATCH", pods + "/demo/ephemeralcontainers", strategicType, addDebugger, 200, []string{`"name":"debugger"`, `"targetContainerName":"nginx"`}},
+		{"merge a part", "PATCH", pods + "/web/ephemeralcontainers", mergeType, addDebugger, 200, []string{`"name":"debugger"`}},
+		{"put a part", "PUT", pods + "/demo/ephemeralcontainers", "", `{"metadata":{"name":"demo"},"spec":{"ephemeralContainers":[{"name":"nginx","image":"b"}]}}`, 422,
+			[]string{`spec.ephemeralContainers[0].name: Duplicate value: \"nginx\"`}},
+		{"a part of nobody", "PATCH", pods + "/nobody/ephemeralcontainers", strategicType, addDebugger, 404, []string{"NotFound"}},
+		{"other patch of a part", "PATCH", pods + "/demo/ephemeralcontainers", "Content-Type: application/json-patch+json", "[]", 415, []string{"application/merge-patch+json, application/strategic-merge-patch+json"}},
+		{"bad patch of a part", "PATCH", pods + "/demo/ephemeralcontainers", strategicType, `{"spec":{"x":1}}`, 400, []string{`unknown field \"spec.x\"`}},
 		{"dry run of what", "PATCH", patch + "&dryRun=Some", applyType, podYAML, 400, []string{"dryRun"}},
 
 		{"delete", "DELETE", pods + "/demo", "", "", 200, []string{`"deletionTimestamp"`}},

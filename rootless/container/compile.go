@@ -20,19 +20,21 @@ type Options struct {
 	LastCapability int
 	// Single: the Pod's user namespace has one id.
 	Single bool
+	// Target: the process namespace that the container joins is another container's.
+	Target bool
 }
 
 // Names under which a Plan inherits descriptors. The sources of bind mounts are "bind:" and the destination.
 const (
 	sandboxFD = "sandbox" // pidfd of the pause
 	rootFD    = "rootfs"  // the root file system, a detached mount
-	targetFD  = "target"  // pidfd of the container that a command joins
+	targetFD  = "target"  // pidfd of the container that a command joins, or whose process namespace another container joins
 	devptsFD  = "devpts"  // with a terminal: the devpts it is in, a detached mount
 	bindFD    = "bind:"
 )
 
 // Compile turns the specification of a container into the Plan that starts it. The process it makes is a child of the
-// caller: of the namespaces that the specification lists, those with a path are the pause's, the others are new.
+// caller: of the namespaces that the specification lists, those with a path are the pause's (or the target's), the others are new.
 func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 	b := &builder{Plan: plan.New(), options: o}
 	n, err := namespacesOf(spec.Linux.Namespaces)
@@ -40,7 +42,7 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 		return nil, err
 	}
 	b.hide()
-	b.Call("join the Pod's namespaces", unix.SYS_SETNS, b.Inherit(sandboxFD), plan.NamespaceFlags(n.listed&^n.made))
+	b.join(n.listed&^n.made, o.Target)
 	b.Fork("make the container's namespaces", uintptr(n.made))
 	b.Call("", unix.SYS_SETSID)
 	if spec.Process.Terminal {
@@ -84,6 +86,17 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 		return nil, err
 	}
 	return b.Plan, nil
+}
+
+// join enters the pause's namespaces. The user namespace among them owns the target's process namespace, and so comes before it.
+func (b *builder) join(namespaces uint64, target bool) {
+	if target {
+		namespaces &^= unix.CLONE_NEWPID
+	}
+	b.Call("join the Pod's namespaces", unix.SYS_SETNS, b.Inherit(sandboxFD), plan.NamespaceFlags(namespaces))
+	if target {
+		b.Call("join the target's process namespace", unix.SYS_SETNS, b.Inherit(targetFD), plan.NamespaceFlags(unix.CLONE_NEWPID))
+	}
 }
 
 // mounts appends those mounts that are late, or all others.

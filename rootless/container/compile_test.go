@@ -189,3 +189,29 @@ func TestCapabilities(t *testing.T) {
 		t.Error("an unknown capability is no error")
 	}
 }
+
+// TestCompileTarget looks for the two joins of a container that is among another's processes, in their order.
+func TestCompileTarget(t *testing.T) {
+	c := nginx()
+	c.TargetPid = 43
+	spec, err := Spec(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ownsProcesses(spec) {
+		t.Error("it has a process namespace of its own")
+	}
+	p, err := Compile(spec, Options{Staging: "/run/staging", LastCapability: 40, Target: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := p.String()
+	pod, target := strings.Index(text, "setns(<sandbox>, NEWUSER|NEWNET|NEWIPC|NEWUTS)"), strings.Index(text, "setns(<target>, NEWPID)")
+	if pod < 0 || target < pod {
+		t.Errorf("the pause's namespaces at %d, the target's at %d of\n%.600s", pod, target, text)
+	}
+	c.Pod = &corev1.Pod{Spec: corev1.PodSpec{ShareProcessNamespace: ptr(true)}}
+	if spec, err = Spec(c); err != nil || spec.Linux.Namespaces[5].Path != "/proc/42/ns/pid" {
+		t.Errorf("where all share: %+v, %v", spec.Linux.Namespaces[5], err)
+	}
+}

@@ -32,6 +32,9 @@
 // Plan gives it its attributes and its propagation, and moves it onto a place below the root. What is further down is mounted later, so mounts in
 // mounts work in any order; what is in /dev or /sys is mounted when those are finished; nothing is mounted in /proc, whose files must be the kernel's.
 //
+// An ephemeral container joins the process namespace of another container, which is known by a pidfd as the pause is (Sources.Target). The kernel ends it with
+// that one's first process; what it leaves behind when it ends by itself is found by its root (remains.go).
+//
 // # Streams
 //
 // stdout and stderr are FIFOs that the container holds open itself. stdin is one that it can only read, so it ends when the node lets

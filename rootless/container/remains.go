@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where a Pod's containers share the pause's process namespace, or are in the host's, the end of a container's first process ends nothing
+// Where a Pod's containers share the pause's process namespace, or are in another's or the host's, the end of a container's first process ends nothing
 // else: the kernel kills the rest of a pid namespace only with its own first process. A container's processes are then known
 // by their root, an overlay that each container has of its own, and whose device number nobody gets while it is held open. A
 // process that has changed its root into another file system is not found; it ends with the Pod.

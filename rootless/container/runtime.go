@@ -109,6 +109,7 @@ func (r *Runtime) Mount(id string, lowers []string) (*Root, error) {
 // Sources of what a container is started with, besides its specification.
 type Sources struct {
 	Sandbox *os.File // pidfd of the pause
+	Target  *os.File // pidfd of the container whose process namespace it joins; nil: none
 	Root    *Root
 	Owner   Owner
 	Cgroup  *os.File // where it starts, if cgroups are delegated
@@ -179,11 +180,11 @@ const planTime = 2 * time.Minute
 
 // startOwn starts a container's first process by a Plan.
 func (r *Runtime) startOwn(spec *specs.Spec, rules []byte, s Sources, in inside) (pid int, err error) {
-	p, err := Compile(spec, Options{Staging: r.staging, Seccomp: rules, LastCapability: r.lastCap, Single: r.single})
+	p, err := Compile(spec, Options{Staging: r.staging, Seccomp: rules, LastCapability: r.lastCap, Single: r.single, Target: s.Target != nil})
 	if err != nil {
 		return 0, err
 	}
-	files := map[string]*os.File{sandboxFD: s.Sandbox, rootFD: s.Root.File, devptsFD: in.devpts}
+	files := map[string]*os.File{sandboxFD: s.Sandbox, targetFD: s.Target, rootFD: s.Root.File, devptsFD: in.devpts}
 	defer closeBinds(files)
 	for destination, f := range s.Volumes {
 		files[bindFD+destination] = f

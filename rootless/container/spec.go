@@ -27,6 +27,7 @@ type Config struct {
 	Hostname      string
 	User          User                // resolved in the image
 	PausePid      int                 // whose namespaces the container joins
+	TargetPid     int                 // whose process namespace it joins, unless all of the Pod's containers share one; 0: nobody's
 	RootPath      string              // for runtimes that want the root file system by path
 	Files         Files               // host paths of the files that a Pod's containers share
 	Seccomp       *specs.LinuxSeccomp // nil: unconfined
@@ -161,6 +162,8 @@ func namespaces(g *generate.Generator, c Config) {
 	}
 	if share := c.Pod.Spec.ShareProcessNamespace; share != nil && *share {
 		g.Config.Linux.Namespaces[5] = joined(specs.PIDNamespace, "pid")
+	} else if c.TargetPid != 0 {
+		g.Config.Linux.Namespaces[5].Path = fmt.Sprintf("/proc/%d/ns/pid", c.TargetPid)
 	}
 	host := sandbox.HostNamespaces(&c.Pod.Spec)
 	g.Config.Linux.Namespaces = slices.DeleteFunc(g.Config.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return NamespaceFlag[n.Type]&host != 0 })

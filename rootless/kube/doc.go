@@ -13,7 +13,8 @@
 // later version deletes rows of the third class; a field that a newer Kubernetes adds fails a test until somebody puts it into the
 // table.
 //
-// For an object that exists, ValidateUpdate says which changes are allowed and Equal whether there is one. The rest are small
+// For an object that exists, ValidateUpdate says which changes are allowed and Equal whether there is one. A Part of a Pod, such as its ephemeral containers,
+// is changed by itself; Patch makes the changed Pod of what clients send. The rest are small
 // pure functions that running a Pod needs: Environment, Command, Hostname, QOS, PullCredentials.
 //
 // What a Secret holds is in no error and no warning.

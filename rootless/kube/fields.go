@@ -73,7 +73,7 @@ var table = map[string]rule{
 	"spec":                               {class: honoured},
 	"spec.initContainers":                {class: honoured}, // what is in them has the rows of spec.containers
 	"spec.containers":                    {class: honoured},
-	"spec.ephemeralContainers":           {class: notYet},
+	"spec.ephemeralContainers":           {class: honoured}, // the same
 	"spec.restartPolicy":                 {class: whole},
 	"spec.terminationGracePeriodSeconds": {class: whole},
 	"spec.activeDeadlineSeconds":         {class: whole},
@@ -114,6 +114,8 @@ var table = map[string]rule{
 	"spec.hostnameOverride":              {class: whole},
 	"spec.schedulingGroup":               {class: noEffect, reason: oneNode},
 	"spec.evictionResponders":            {class: noEffect, reason: oneNode},
+
+	"spec.ephemeralContainers.targetContainerName": {class: whole},
 
 	"spec.volumes":                                       {class: honoured},
 	"spec.volumes.name":                                  {class: whole},
@@ -284,7 +286,7 @@ func (w *walker) fields(v reflect.Value, key string, path *field.Path) {
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		if t.Field(i).Anonymous && name == "" { // its fields are those of the outer one
-			w.fields(v.Field(i), key, path)
+			w.fields(v.Field(i), strings.Replace(key, "spec.ephemeralContainers", "spec.containers", 1), path)
 			continue
 		}
 		w.field(v.Field(i), key+"."+name, path.Child(name))

@@ -24,6 +24,9 @@ func TestEveryFieldHasAClass(t *testing.T) {
 		for field := range typ.Fields() {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if name == "" {
+				if path == "spec.ephemeralContainers" { // the rows of spec.containers count
+					continue
+				}
 				if field.Type != reflect.TypeFor[corev1.Pod]().Field(0).Type { // TypeMeta
 					walk(field.Type, path)
 				}

@@ -68,11 +68,15 @@ func adoptPod(stored, applied *corev1.Pod) {
 	stored.Generation++
 }
 
-// placed is the spec of pod on the node where the old one is, since a manifest does not say that.
+// placed is the spec of pod on the node where the old one is, with the ephemeral containers that have joined it, since a manifest says
+// neither.
 func placed(pod, old *corev1.Pod) *corev1.PodSpec {
 	spec := pod.Spec.DeepCopy()
 	if spec.NodeName == "" {
 		spec.NodeName = old.Spec.NodeName
+	}
+	if len(spec.EphemeralContainers) == 0 {
+		spec.EphemeralContainers = old.Spec.EphemeralContainers
 	}
 	return spec
 }

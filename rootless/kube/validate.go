@@ -28,6 +28,7 @@ func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs := validatePodVolumes(spec, path)
 	errs = append(errs, validateContainers(spec, path.Child("containers"))...)
 	errs = append(errs, validateInitContainers(spec, path.Child("initContainers"))...)
+	errs = append(errs, validateEphemeralContainers(spec, path.Child("ephemeralContainers"))...)
 	if s := spec.ActiveDeadlineSeconds; s != nil && (*s < 1 || *s > math.MaxInt32) {
 		errs = append(errs, field.Invalid(path.Child("activeDeadlineSeconds"), *s, validation.InclusiveRangeError(1, math.MaxInt32)))
 	}

@@ -128,6 +128,9 @@ func validateTemplate(o Object, features Features) field.ErrorList {
 	errs = append(errs, apivalidation.ValidateAnnotations(template.Annotations, metadata.Child("annotations"))...)
 	errs = append(errs, validateSpec(&template.Spec, path.Child("spec"))...)
 	errs = append(errs, validateHostPorts(&template.Spec, features, path.Child("spec"))...)
+	if len(template.Spec.EphemeralContainers) > 0 {
+		errs = append(errs, field.Forbidden(path.Child("spec", "ephemeralContainers"), "ephemeral containers not allowed in pod template"))
+	}
 	return append(errs, unsupported(templateFindings(o, features))...)
 }
 

@@ -108,6 +108,9 @@ func (n *Node) create(o kube.Object, dryRun bool) (kube.Object, error) {
 	o.SetDeletionGracePeriodSeconds(nil)
 	o.SetResourceVersion("")
 	if pod, ok := o.(*corev1.Pod); ok {
+		if errs := kube.ValidateCreate(pod); len(errs) > 0 {
+			return nil, apierrors.NewInvalid(kube.Pods.GroupKind(), pod.Name, errs)
+		}
 		return o, n.createPod(pod, dryRun)
 	}
 	switch o := o.(type) {

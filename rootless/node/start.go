@@ -39,13 +39,18 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 	if err != nil {
 		return failed("", lifecycle.CreateContainerError, err)
 	}
+	target, err := p.openTarget(object, c.Name)
+	if err != nil {
+		return failed("", lifecycle.CreateContainerConfigError, err)
+	}
+	defer target.close()
 	id := newID()
 	root, err := p.node.runtime.Mount(id, img.Lowers)
 	if err != nil {
 		return failed("", lifecycle.CreateContainerError, err)
 	}
 	defer root.File.Close()
-	spec, volumes, err := p.specification(object, c, ips, img, root, sandbox.Process.Pid)
+	spec, volumes, err := p.specification(object, c, ips, img, root, joins{sandbox.Process.Pid, target.pid})
 	if err != nil {
 		p.discard(id)
 		return failed("", lifecycle.CreateContainerConfigError, err)
@@ -61,7 +66,7 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 	}
 	owner := container.Owner{PodUID: string(p.uid), Name: a.Container, Attempt: a.Attempt, ImageID: a.ImageID, Cgroup: groupPath(group), Handler: handler}
 	started, streams, err := p.node.runtime.Start(id, spec, container.Sources{
-		Owner: owner, Sandbox: pidfd, Root: root, Cgroup: group, Stdin: c.Stdin, Keep: p.keeper(sandbox, id), Volumes: volumes,
+		Owner: owner, Sandbox: pidfd, Target: target.pidfd, Root: root, Cgroup: group, Stdin: c.Stdin, Keep: p.keeper(sandbox, id), Volumes: volumes,
 	})
 	if err != nil {
 		p.drop(id, "")
@@ -86,8 +91,11 @@ func (p *pod) discard(id string) {
 	}
 }
 
+// joins are the processes whose namespaces a container joins; no target: 0.
+type joins struct{ pause, target int }
+
 // specification is the container's OCI specification, with the volumes that it mounts, which the caller closes.
-func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []string, img *image.Image, root *container.Root, pausePid int) (spec *specs.Spec, volumes map[string]*os.File, err error) {
+func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []string, img *image.Image, root *container.Root, of joins) (spec *specs.Spec, volumes map[string]*os.File, err error) {
 	env, err := kube.Environment(object, c, p.sources(ips))
 	if err != nil {
 		return nil, nil, err
@@ -96,13 +104,13 @@ func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []strin
 	if err != nil {
 		return nil, nil, err
 	}
-	if spec, err = p.specificationWith(object, c, env, mounts, img, root, pausePid); err != nil {
+	if spec, err = p.specificationWith(object, c, env, mounts, img, root, of); err != nil {
 		closeAll(volumes)
 	}
 	return spec, volumes, err
 }
 
-func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []string, mounts []container.VolumeMount, img *image.Image, root *container.Root, pausePid int) (*specs.Spec, error) {
+func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []string, mounts []container.VolumeMount, img *image.Image, root *container.Root, of joins) (*specs.Spec, error) {
 	user, err := container.ResolveUser(root.File, img.Config.User, object, c)
 	if err != nil {
 		return nil, err
@@ -137,7 +145,7 @@ func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []s
 	}
 	return container.Spec(container.Config{
 		Pod: object, Container: c, Image: img.Config, Command: command, Args: args, Env: env,
-		Hostname: names.Kernel, User: user, PausePid: pausePid, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score, Volumes: mounts,
+		Hostname: names.Kernel, User: user, PausePid: of.pause, TargetPid: of.target, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score, Volumes: mounts,
 		MaxProcesses: p.node.maxProcesses(),
 		RootPath:     p.node.runtime.RootPath(root.ID),
 		Files:        podFilesFor(paths, object), Message: message,

@@ -17,3 +17,8 @@ func HostNamespaces(spec *corev1.PodSpec) (host uint64) {
 	}
 	return host
 }
+
+// SharesProcesses says whether all containers of a Pod see each other's processes: in a namespace of the Pod's or in the host's.
+func SharesProcesses(spec *corev1.PodSpec) bool {
+	return spec.HostPID || spec.ShareProcessNamespace != nil && *spec.ShareProcessNamespace
+}

@@ -172,6 +172,30 @@ func (b *Backend) ApplyObject(_ context.Context, o kube.Object, options api.Appl
 	return &api.ApplyResult{Object: clone(next), Outcome: outcome, Warnings: slices.Clone(b.Warnings)}, nil
 }
 
+// ChangePart is api.Backend's.
+func (b *Backend) ChangePart(_ context.Context, part *kube.Part, namespace, name string, change func(*corev1.Pod) (*corev1.Pod, error), dryRun bool) (*api.ApplyResult, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o, err := b.find(kube.Pods, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	wanted := clone(o.(*corev1.Pod))
+	asked, err := change(clone(wanted))
+	if err != nil {
+		return nil, err
+	}
+	part.Take(wanted, asked)
+	kube.Default(wanted)
+	if errs := part.Validate(wanted, o.(*corev1.Pod), kube.Features{}); len(errs) > 0 {
+		return nil, apierrors.NewInvalid(kube.Pods.GroupKind(), name, errs)
+	}
+	if !dryRun {
+		b.store(watch.Modified, wanted)
+	}
+	return &api.ApplyResult{Object: clone(wanted), Outcome: api.Configured, Warnings: slices.Clone(b.Warnings)}, nil
+}
+
 // adopt returns what becomes of the old object.
 func adopt(kind *kube.Kind, applied, old kube.Object) (api.Outcome, kube.Object, error) {
 	next := clone(old)

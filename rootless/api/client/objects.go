@@ -56,6 +56,16 @@ func (c *Client) Apply(ctx context.Context, r Request, manifest []byte, dryRun b
 	return applied, nil
 }
 
+// PatchPart sends a strategic merge patch (JSON) of a part of the Pod that r names, and returns the node's warnings.
+func (c *Client) PatchPart(ctx context.Context, r Request, part string, patch []byte) ([]string, error) {
+	header := http.Header{"Content-Type": {"application/strategic-merge-patch+json"}}
+	response, err := c.do(ctx, http.MethodPatch, r.path(part), url.Values{"fieldManager": {fieldManager}}, header, patch)
+	if err != nil {
+		return nil, err
+	}
+	return warnings(response.Header), response.Body.Close()
+}
+
 // sameWish tells whether two states of an object differ in nothing that a manifest says. The resourceVersion alone will not do:
 // while a Pod starts, its status changes between any two looks.
 func sameWish(before, after json.RawMessage) bool {
