@@ -69,6 +69,9 @@ func (p *Pod) containerStatus(c *Container) corev1.ContainerStatus {
 		Ready:   p.ready(c),
 		Started: &started,
 	}
+	if p.role(c) == ephemeral { // nobody waits for it: the kubelet says neither
+		status.Ready, status.Started = false, nil
+	}
 	if i := c.Now; i != nil {
 		status.RestartCount, status.Image, status.ImageID, status.ContainerID = i.Attempt, i.Image, i.ImageID, idScheme+i.ID
 	}
