@@ -313,7 +313,7 @@ func summarize(p *Pod) string {
 // readiness says what is to be said of a running container that is not ready.
 func readiness(c corev1.ContainerStatus) string {
 	switch {
-	case c.State.Running == nil || c.Ready:
+	case c.State.Running == nil || c.Ready || c.Started == nil: // of ephemeral containers nobody asks
 		return ""
 	case !*c.Started:
 		return ", not started"
