@@ -41,7 +41,7 @@ func bundleSpec() *specs.Spec {
 
 func TestCompileBundleGolden(t *testing.T) {
 	p, err := CompileBundle(bundleSpec(), BundleOptions{
-		Options: Options{Seccomp: make([]byte, 16), LastCapability: 1}, Root: "/bundle/rootfs", Wait: true, Hooks: true, Keyring: "_ses.demo",
+		Options: Options{Seccomp: twoInstructions, LastCapability: 1}, Root: "/bundle/rootfs", Wait: true, Hooks: true, Keyring: "_ses.demo",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,14 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/plan"
+	"github.com/peapod/peapod/rootless/seccomp"
 )
 
 // Options are what a Plan depends on besides the specification.
 type Options struct {
 	// Staging is an empty folder of the host where the root file system is attached for the moment before pivot_root.
 	Staging string
-	// Seccomp is the compiled filter, an array of struct sock_filter; none if empty.
-	Seccomp []byte
+	// Seccomp is the compiled profile.
+	Seccomp seccomp.Program
 	// LastCapability is the kernel's highest (/proc/sys/kernel/cap_last_cap).
 	LastCapability int
 	// Single: the Pod's user namespace has one id.

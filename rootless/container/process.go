@@ -89,8 +89,8 @@ func (b *builder) privileges(p *specs.Process) error {
 		}
 	}
 	b.identityGroups(p.User)
-	if !p.NoNewPrivileges && len(b.options.Seccomp) > 0 {
-		b.Seccomp(b.options.Seccomp)
+	if !p.NoNewPrivileges {
+		b.seccomp()
 	}
 	b.prctl("keep capabilities", plan.Flags{Value: unix.PR_SET_KEEPCAPS, Name: "PR_SET_KEEPCAPS"}, 1, 0)
 	b.Call(fmt.Sprintf("become user %d", p.User.UID), unix.SYS_SETRESUID, int(p.User.UID), int(p.User.UID), int(p.User.UID))
@@ -99,11 +99,15 @@ func (b *builder) privileges(p *specs.Process) error {
 	}
 	if p.NoNewPrivileges {
 		b.prctl("set no_new_privs", plan.Flags{Value: unix.PR_SET_NO_NEW_PRIVS, Name: "PR_SET_NO_NEW_PRIVS"}, 1, 0)
-		if len(b.options.Seccomp) > 0 {
-			b.Seccomp(b.options.Seccomp)
-		}
+		b.seccomp()
 	}
 	return nil
+}
+
+func (b *builder) seccomp() {
+	if p := b.options.Seccomp; len(p.Filter) > 0 {
+		b.Seccomp(p.Filter, p.Flags)
+	}
 }
 
 func (b *builder) identityGroups(u specs.User) {

@@ -104,31 +104,27 @@ func (r *Runtime) compiled(key string, text []byte, load func(seccomp.Version) (
 	if r.single {
 		p = seccomp.Pretend(p)
 	}
-	f, err := seccomp.Compile(p, runtime.GOARCH)
+	program, err := seccomp.Prepare(p, runtime.GOARCH)
 	if err != nil {
 		return nil, err
 	}
 	if last != nil {
 		delete(r.filters, last.profile)
 	}
-	r.profiles[key], r.filters[p] = &loadedProfile{text, p}, f.Bytes()
+	r.profiles[key], r.filters[p] = &loadedProfile{text, p}, program
 	return p, nil
 }
 
 // filter compiles the specification's seccomp profile, unless it is one that Seccomp has given.
-func (r *Runtime) filter(l *specs.Linux) ([]byte, error) {
+func (r *Runtime) filter(l *specs.Linux) (seccomp.Program, error) {
 	if l == nil || l.Seccomp == nil {
-		return nil, nil
+		return seccomp.Program{}, nil
 	}
 	r.mu.Lock()
-	known := r.filters[l.Seccomp]
+	known, ok := r.filters[l.Seccomp]
 	r.mu.Unlock()
-	if known != nil {
+	if ok {
 		return known, nil
 	}
-	f, err := seccomp.Compile(l.Seccomp, runtime.GOARCH)
-	if err != nil {
-		return nil, err
-	}
-	return f.Bytes(), nil
+	return seccomp.Prepare(l.Seccomp, runtime.GOARCH)
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/rootless/plan"
+	"github.com/peapod/peapod/rootless/seccomp"
 	"github.com/peapod/peapod/rootless/state"
 	"github.com/peapod/peapod/rootless/userns"
 )
@@ -29,13 +30,13 @@ type Runtime struct {
 	single  bool // they have one id
 
 	mu       sync.Mutex
-	profiles map[string]*loadedProfile      // by type, path and the capabilities they depend on
-	filters  map[*specs.LinuxSeccomp][]byte // of profiles, compiled
+	profiles map[string]*loadedProfile               // by type, path and the capabilities they depend on
+	filters  map[*specs.LinuxSeccomp]seccomp.Program // of profiles, compiled
 }
 
 // NewRuntime prepares the runtime directory. maps are U's, whose ids Pods have too.
 func NewRuntime(paths state.Paths, maps userns.Maps) (*Runtime, error) {
-	r := &Runtime{paths: paths, maps: maps, single: maps.Single(), staging: paths.Staging(), profiles: map[string]*loadedProfile{}, filters: map[*specs.LinuxSeccomp][]byte{}}
+	r := &Runtime{paths: paths, maps: maps, single: maps.Single(), staging: paths.Staging(), profiles: map[string]*loadedProfile{}, filters: map[*specs.LinuxSeccomp]seccomp.Program{}}
 	if err := os.MkdirAll(r.staging, 0o700); err != nil {
 		return nil, err
 	}
@@ -66,10 +67,10 @@ type Container struct {
 type common struct {
 	process    *specs.Process
 	namespaces uint64 // that it is in and the node is not
-	filter     []byte // compiled seccomp profile
+	filter     seccomp.Program
 }
 
-func commonFor(spec *specs.Spec, filter []byte) (*common, error) {
+func commonFor(spec *specs.Spec, filter seccomp.Program) (*common, error) {
 	n, err := namespacesOf(spec.Linux.Namespaces)
 	return &common{spec.Process, n.listed, filter}, err
 }
@@ -154,7 +155,7 @@ func (r *Runtime) Start(id string, spec *specs.Spec, s Sources) (c *Container, s
 func (r *Runtime) start(id string, spec *specs.Spec, s Sources, in inside) (c *Container, err error) {
 	c = &Container{ID: id, Owner: s.Owner, CreatedAt: time.Now(), handler: r.handlerOf(s.Owner.Handler)}
 	var pid int
-	var rules []byte
+	var rules seccomp.Program
 	if c.handler != nil {
 		if spec, err = r.forHandler(spec, s.Cgroup != nil); err == nil {
 			pid, err = r.startBy(c.handler, id, spec, s, in)
@@ -179,7 +180,7 @@ func (r *Runtime) start(id string, spec *specs.Spec, s Sources, in inside) (c *C
 const planTime = 2 * time.Minute
 
 // startOwn starts a container's first process by a Plan.
-func (r *Runtime) startOwn(spec *specs.Spec, rules []byte, s Sources, in inside) (pid int, err error) {
+func (r *Runtime) startOwn(spec *specs.Spec, rules seccomp.Program, s Sources, in inside) (pid int, err error) {
 	p, err := Compile(spec, Options{Staging: r.staging, Seccomp: rules, LastCapability: r.lastCap, Single: r.single, Target: s.Target != nil})
 	if err != nil {
 		return 0, err

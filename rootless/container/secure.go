@@ -31,6 +31,8 @@ func secure(g *generate.Generator, c Config) {
 		own = &corev1.SecurityContext{}
 	}
 	granted := Granted(c.Container)
+	// No ambient set, and nothing inheritable: so does containerd, and CRI-O unless it is told otherwise. A user other than root therefore loses all of
+	// these at execve, but for what a file's capabilities or a setuid bit give back, up to the bounding set. (Kubernetes has no field for more: KEP-2763.)
 	g.Config.Process.Capabilities = &specs.LinuxCapabilities{Bounding: granted, Permitted: granted, Effective: granted}
 	g.SetProcessNoNewPrivileges(own.AllowPrivilegeEscalation != nil && !*own.AllowPrivilegeEscalation)
 	g.SetRootReadonly(own.ReadOnlyRootFilesystem != nil && *own.ReadOnlyRootFilesystem)
@@ -61,7 +63,7 @@ func Granted(c *corev1.Container) []string {
 }
 
 // Capabilities are the granted ones, sorted: the default plus add, without drop; ALL means every one. A name may be given with or
-// without CAP_. Drops are applied after adds of ALL and before adds by name, as the kubelet's runtimes do.
+// without CAP_. First comes what is said of ALL, then what is added by name, then what is dropped by name, as in the kubelet's runtimes.
 func Capabilities(want *corev1.Capabilities) []string {
 	granted := slices.Clone(defaultCapabilities)
 	if want == nil {
@@ -73,13 +75,13 @@ func Capabilities(want *corev1.Capabilities) []string {
 	if slices.ContainsFunc(want.Drop, isAll) {
 		granted = nil
 	}
-	for _, c := range want.Drop {
-		granted = slices.DeleteFunc(granted, func(g string) bool { return g == capabilityName(c) })
-	}
 	for _, c := range want.Add {
 		if name := capabilityName(c); !isAll(c) && !slices.Contains(granted, name) {
 			granted = append(granted, name)
 		}
+	}
+	for _, c := range want.Drop {
+		granted = slices.DeleteFunc(granted, func(g string) bool { return g == capabilityName(c) })
 	}
 	slices.Sort(granted)
 	return granted

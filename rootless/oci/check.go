@@ -135,11 +135,10 @@ func checkSeccomp(p *specs.LinuxSeccomp) error {
 	if p.ListenerPath != "" {
 		return refusal("linux.seccomp.listenerPath", noSupport)
 	}
-	if slices.Contains(p.Flags, specs.LinuxSeccompFlagLog) {
-		return refusal("linux.seccomp.flags", "SECCOMP_FILTER_FLAG_LOG is not supported")
+	if _, err := seccomp.Flags(p); err != nil {
+		return refusal("linux.seccomp.flags", err.Error())
 	}
-	_, err := seccomp.Flags(p)
-	return err
+	return nil
 }
 
 // compatible: versions 1.x and their release candidates (semver.org).

@@ -105,11 +105,9 @@ func planOptions(spec *specs.Spec) (o container.BundleOptions, err error) {
 		return o, err
 	}
 	if p := spec.Linux.Seccomp; p != nil {
-		filter, err := seccomp.Compile(p, runtime.GOARCH)
-		if err != nil {
+		if o.Seccomp, err = seccomp.Prepare(p, runtime.GOARCH); err != nil {
 			return o, err
 		}
-		o.Seccomp = filter.Bytes()
 	}
 	text, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
 	if err != nil {

@@ -36,7 +36,7 @@
 //
 // Check refuses by name all that cannot be honoured, except for these, which do nothing: device rules of cgroups (a user namespace
 // can make no device, and those of the host are given one by one), cgroupsPath (the container stays in the caller's cgroup),
-// uid, gid and mode of a device (it is the host's file), seccomp's TSYNC and SPEC_ALLOW, a file system's options on a bind mount,
+// uid, gid and mode of a device (it is the host's file), seccomp's TSYNC, a file system's options on a bind mount,
 // ambient capabilities that are not inheritable.
 //
 // Hooks that run inside (createContainer, startContainer) are refused: the one would be a program of the host among the container's

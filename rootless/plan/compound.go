@@ -53,13 +53,13 @@ func (p *Plan) Tell(fd FD, r Ref) {
 	p.Call("", unix.SYS_WRITE, fd, resultOf(r), 8)
 }
 
-// Seccomp appends the loading of a filter, an array of struct sock_filter (seccomp(2)).
-func (p *Plan) Seccomp(filter []byte) {
+// Seccomp appends the loading of a filter, an array of struct sock_filter, with the flags SECCOMP_FILTER_FLAG_* (seccomp(2)).
+func (p *Plan) Seccomp(filter []byte, flags uint64) {
 	const instruction = 8 // size of a struct sock_filter
 	program := binary.NativeEndian.AppendUint16(nil, uint16(len(filter)/instruction))
 	program = append(program, make([]byte, 6)...) // the pointer is aligned to 8
 	program = binary.NativeEndian.AppendUint64(program, p.add(filter))
-	p.Call("load the seccomp filter", unix.SYS_SECCOMP, Flags{unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"}, 0,
+	p.Call("load the seccomp filter", unix.SYS_SECCOMP, Flags{unix.SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"}, Flags{flags, filterFlags.String(flags)},
 		Described{program, fmt.Sprintf("{%d instructions}", len(filter)/instruction)})
 }
 

@@ -43,6 +43,8 @@ var namespaceFlags = flagNames{
 	{unix.CLONE_NEWIPC, "NEWIPC"}, {unix.CLONE_NEWUTS, "NEWUTS"}, {unix.CLONE_NEWCGROUP, "NEWCGROUP"},
 }
 
+var filterFlags = flagNames{{unix.SECCOMP_FILTER_FLAG_LOG, "LOG"}, {unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, "SPEC_ALLOW"}}
+
 // MountFlags are attributes of a mount (mount_setattr(2)).
 func MountFlags(v uint64) Flags { return Flags{v, mountFlags.String(v)} }
 

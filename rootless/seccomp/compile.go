@@ -193,13 +193,32 @@ func action(a specs.LinuxSeccompAction, errnoRet *uint) (verdict, error) {
 	return 0, fmt.Errorf("action %q: unknown", a)
 }
 
-// Flags are the SECCOMP_FILTER_FLAG_* that a profile asks for, for seccomp(2). Without a word in the profile, SPEC_ALLOW
+// A Program is a filter as seccomp(2) takes it.
+type Program struct {
+	Filter []byte // an array of struct sock_filter, see Filter.Bytes; empty: none
+	Flags  uint64 // SECCOMP_FILTER_FLAG_*
+}
+
+// Prepare compiles a profile for an architecture into what is loaded.
+func Prepare(p *specs.LinuxSeccomp, arch string) (Program, error) {
+	filter, err := Compile(p, arch)
+	if err != nil {
+		return Program{}, err
+	}
+	flags, err := Flags(p)
+	if err != nil {
+		return Program{}, err
+	}
+	return Program{filter.Bytes(), flags}, nil
+}
+
+// Flags are the SECCOMP_FILTER_FLAG_* that a profile asks for. Without a word in the profile, SPEC_ALLOW
 // is set as runc does: before Linux 5.16 a filter without it slows the whole process down by mitigations.
-func Flags(p *specs.LinuxSeccomp) (uintptr, error) {
+func Flags(p *specs.LinuxSeccomp) (uint64, error) {
 	if len(p.Flags) == 0 {
 		return unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, nil
 	}
-	var flags uintptr
+	var flags uint64
 	for _, f := range p.Flags {
 		switch f {
 		case specs.LinuxSeccompFlagLog:

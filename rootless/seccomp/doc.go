@@ -8,9 +8,7 @@
 //
 //	kernel, err := seccomp.Kernel()
 //	profile, err := seccomp.Default(runtime.GOARCH, caps, kernel) // kubelet's RuntimeDefault
-//	filter, err := seccomp.Compile(profile, runtime.GOARCH)       // the verdicts, as BPF
-//	flags, err := seccomp.Flags(profile)
-//	blob := filter.Bytes()                                        // what struct sock_fprog points to
+//	program, err := seccomp.Prepare(profile, runtime.GOARCH)      // the verdicts, as BPF (Compile), and how the kernel is to load them
 //
 // Load does for a profile file (Localhost) what Default does for the built-in one.
 //

@@ -44,22 +44,21 @@ func TestLoad(t *testing.T) {
 }
 
 func loaded(t *testing.T) {
-	f := mustCompile(t, mustDefault(t, runtime.GOARCH, usualCaps), runtime.GOARCH)
-	b := f.Bytes()
+	program, err := Prepare(mustDefault(t, runtime.GOARCH, usualCaps), runtime.GOARCH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const instruction = 8 // size of a struct sock_filter
 	prog := struct {
 		len    uint16
 		filter *byte
-	}{uint16(len(f)), &b[0]}
+	}{uint16(len(program.Filter) / instruction), &program.Filter[0]}
 	// Of this thread only; the test's goroutine is locked to it and the thread ends with it.
 	runtime.LockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	flags, err := Flags(mustDefault(t, runtime.GOARCH, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog))); errno != 0 {
+	if _, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(program.Flags), uintptr(unsafe.Pointer(&prog))); errno != 0 {
 		t.Fatalf("seccomp: %v", errno)
 	}
 	for _, c := range []struct {

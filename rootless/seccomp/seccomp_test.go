@@ -282,7 +282,7 @@ func TestFarJumps(t *testing.T) {
 func TestFlags(t *testing.T) {
 	for _, c := range []struct {
 		flags []specs.LinuxSeccompFlag
-		want  uintptr
+		want  uint64
 	}{
 		{nil, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
 		{[]specs.LinuxSeccompFlag{"SECCOMP_FILTER_FLAG_TSYNC"}, 0},
