@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
@@ -68,9 +69,12 @@ func TestCompileGolden(t *testing.T) {
 	terminal.Container.TTY = true
 	host.Pod = &corev1.Pod{Spec: corev1.PodSpec{HostNetwork: true, HostPID: true, HostIPC: true}}
 	host.Files.Shm, host.Files.Mqueue = "/dev/shm", "/dev/mqueue"
+	allowed := nginx()
+	allowed.Container.SecurityContext = &corev1.SecurityContext{Privileged: ptr(true)}
+	allowed.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229}, {Path: "/dev/net/tun", Type: "c", Major: 10, Minor: 200}}
 	for name, c := range map[string]Config{
 		"terminal.plan": terminal, "nginx.plan": nginx(), "restricted.plan": restricted, "single.plan": single, "renamed.plan": renamed, "host.plan": host,
-		"volumes.plan": volumes(),
+		"volumes.plan": volumes(), "privileged.plan": allowed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec, err := Spec(c)
