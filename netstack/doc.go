@@ -47,6 +47,12 @@
 // answers leaves for that address; the hub's kernel gives it to the socket that waits for it, found by the egress rules (relay) or by a
 // routing rule for the port (gvisor). Clients on the host's loopback or link are seen as the gateway.
 //
+// # Services
+//
+// A [Service] is an address outside the ranges, so what Pods send there comes to the engine as any flow does; the policy gives it the address of a Pod to dial,
+// and an address in the ranges is dialed from the hub. It works alike with every engine and needs nothing of the kernel; the price is that the Pod sees
+// the gateway as its client, and that bytes are copied. The host itself reaches a Service by a published port only.
+//
 // # Not promised
 //
 // Connections to the outside end with the process that relays them. Protocols other than TCP, UDP and echo requests stay inside.

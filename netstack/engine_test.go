@@ -47,6 +47,7 @@ var engineCases = []struct {
 	{"published UDP ports show clients", publishUDP},
 	{"a published port is somebody's", publishConflicts},
 	{"a port that is given up ends its flows", unpublishEndsFlows},
+	{"services", services},
 }
 
 func TestEngines(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rootless-containers/rootlesskit/v3/pkg/port"
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/netstack/dns"
@@ -63,7 +64,11 @@ type Hub struct {
 	pool      *pool
 	known     map[string]Endpoint
 	published map[string][]int // ids of ports, by the Pod's
+	services  map[serviceKey]*balanced
 	closed    bool
+
+	publishing   sync.Mutex
+	servicePorts map[port.Spec]int // ids of ports
 }
 
 // Open serves the hub in cfg.Netns, after setting up what is missing there. Pods that another process attached stay attached,
@@ -71,7 +76,7 @@ type Hub struct {
 //
 // errors.ErrUnsupported is in the error when the kernel lacks what the engine needs.
 func Open(cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg.withDefaults(), known: map[string]Endpoint{}, published: map[string][]int{}}
+	h := &Hub{cfg: cfg.withDefaults(), known: map[string]Endpoint{}, published: map[string][]int{}, servicePorts: map[port.Spec]int{}}
 	for _, step := range []func() error{h.enter, h.chooseRanges, h.setUpLinks, h.findPods, h.startEngine, h.startDNS, h.startPorts} {
 		if err := step(); err != nil {
 			_ = h.Close()
@@ -199,7 +204,7 @@ func (h *Hub) startDNS() error {
 		Ranges:     []netip.Prefix{h.v4, h.v6},
 		Log:        h.cfg.Log,
 	})
-	h.dns.SetRecords([]dns.Record{{Name: HostLoopbackName, Addrs: []netip.Addr{HostLoopback4}}})
+	h.SetNames(nil)
 	for _, addr := range []netip.Addr{h.Gateway().V4, h.Gateway().V6} {
 		if err := h.serveDNS(netip.AddrPortFrom(addr, 53)); err != nil {
 			return err

@@ -47,8 +47,13 @@ var (
 // HostLoopbackName is what Pods call it.
 const HostLoopbackName = "host.peapod.internal"
 
-// permit decides about each flow of a Pod, and where on the host's network it goes: as egress.Config says.
-func (h *Hub) permit(_ string, src, dst netip.AddrPort) (netip.AddrPort, error) {
+// permit decides about each flow of a Pod, and where it goes: as egress.Config says.
+func (h *Hub) permit(network string, src, dst netip.AddrPort) (netip.AddrPort, error) {
+	if to, ours, err := h.target(network, src.Addr(), dst); err != nil || ours && h.inRanges(to.Addr()) {
+		return to, err
+	} else if ours { // a target that somebody has chosen by hand
+		return to, refuse(to.Addr())
+	}
 	loopback := netip.IPv6Loopback()
 	switch dst.Addr().Unmap() {
 	case HostLoopback4:
@@ -73,6 +78,9 @@ func (h *Hub) dialHost(ctx context.Context, network string, src, dst netip.AddrP
 	}
 	if network == "icmp" {
 		return dialPing(to.Addr())
+	}
+	if h.inRanges(to.Addr()) {
+		return h.dial(ctx, network, netip.AddrPort{}, to)
 	}
 	return hostDialer.DialContext(ctx, network, to.String())
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/rootless-containers/rootlesskit/v3/pkg/port"
 	"golang.org/x/sys/unix"
@@ -103,6 +104,16 @@ func (h *Hub) ownerOf(a netip.Addr) string {
 // socket between these addresses first. Should another connection from that address and port still be remembered, another port
 // has to do.
 func (h *Hub) dialClient(ctx context.Context, network string, client, to netip.AddrPort) (net.Conn, error) {
+	to, ours, err := h.target(strings.TrimRight(network, "46"), client.Addr(), to)
+	if err != nil {
+		return nil, err
+	}
+	if ours && !h.inRanges(to.Addr()) {
+		if err := refuse(to.Addr()); err != nil {
+			return nil, err
+		}
+		return hostDialer.DialContext(ctx, network, to.String())
+	}
 	if !h.showable(client.Addr()) {
 		return h.dial(ctx, network, netip.AddrPort{}, to)
 	}

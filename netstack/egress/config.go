@@ -16,10 +16,10 @@ type Config struct {
 	// InHub runs a function on a thread that is in the hub's network namespace, and returns its error. The function must not
 	// block for long.
 	InHub func(func() error) error
-	// Permit is the policy alone: it gives the address of the host's network that a flow from src to dst is to be dialed at, which is dst as
-	// a rule, or an error. For engines that make their sockets themselves. It does not block.
+	// Permit is the policy alone: it gives the address that a flow from src to dst is to be dialed at, which is dst as a rule, or an error. An
+	// address in the ranges is dialed from the hub, any other from the host. For engines that make their sockets themselves. It does not block.
 	Permit func(network string, src, dst netip.AddrPort) (netip.AddrPort, error)
-	// Dial makes the host side of a flow from src to dst, as ordinary sockets of the host, if Permit does. The network and
+	// Dial makes the host side of a flow from src to dst, as ordinary sockets of the host, or of the hub, if Permit does. The network and
 	// what comes back are:
 	//
 	//	tcp   *net.TCPConn, connected
@@ -33,6 +33,14 @@ type Config struct {
 	Limits Limits
 	// Log gets each refused flow at debug level, and what goes wrong in the engine itself. It may be nil.
 	Log *slog.Logger
+}
+
+// Beside runs a function that makes a socket for an address that Permit gave, where that is to be.
+func (c Config) Beside(to netip.Addr, makeSocket func() error) error {
+	if c.V4.Contains(to) || c.V6.Contains(to) {
+		return c.InHub(makeSocket)
+	}
+	return makeSocket()
 }
 
 // WithDefaults fills in what is missing of limits and log.

@@ -89,7 +89,10 @@ func (s *stream) work(w *worker, bits uint32) {
 func (s *stream) dial(w *worker) {
 	to, err := s.relay.cfg.Permit("tcp", s.src, s.dst)
 	if err == nil {
-		s.host, err = openStream(to.Addr())
+		err = s.relay.cfg.Beside(to.Addr(), func() (err error) {
+			s.host, err = openStream(to.Addr())
+			return err
+		})
 	}
 	if err != nil {
 		s.fail(err)

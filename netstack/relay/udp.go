@@ -95,7 +95,11 @@ func (r *Relay) openUDPFlow(k key) (*udpFlow, error) {
 		return nil, err
 	}
 	f := &udpFlow{relay: r, key: k}
-	if f.host, err = openHostSide(to, 0); err != nil {
+	err = r.cfg.Beside(to.Addr(), func() (err error) {
+		f.host, err = openHostSide(to, 0)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	err = r.cfg.InHub(func() (err error) {

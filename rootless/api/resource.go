@@ -54,6 +54,27 @@ var coreResources = []*resource{
 		},
 		cells: func(o kube.Object, now time.Time) []any { return claimCells(o.(*corev1.PersistentVolumeClaim), now) },
 	},
+	{
+		kind: kube.Services, shortNames: []string{"svc"}, categories: []string{"all"},
+		columns: tableColumns("Name,Type,Cluster-IP,External-IP,Port(s),Age", "Selector"),
+		cells:   func(o kube.Object, now time.Time) []any { return serviceCells(o.(*corev1.Service), now) },
+		fields: func(o kube.Object) fields.Set {
+			return fields.Set{"spec.clusterIP": o.(*corev1.Service).Spec.ClusterIP, "spec.type": string(o.(*corev1.Service).Spec.Type)}
+		},
+	},
+	{
+		kind: kube.Endpoints, shortNames: []string{"ep"},
+		columns: []metav1.TableColumnDefinition{column("Name"), column("Endpoints"), column("Age")},
+		cells:   func(o kube.Object, now time.Time) []any { return endpointsCells(o.(*corev1.Endpoints), now) },
+	},
+	{
+		kind: kube.ServiceAccounts, shortNames: []string{"sa"},
+		columns: []metav1.TableColumnDefinition{column("Name"), column("Secrets"), column("Age")},
+		cells: func(o kube.Object, now time.Time) []any {
+			a := o.(*corev1.ServiceAccount)
+			return []any{a.Name, strconv.Itoa(len(a.Secrets)), age(a.CreationTimestamp, now)}
+		},
+	},
 }
 
 // table lays out objects, as they are in a list or one by one in a watch.

@@ -100,7 +100,7 @@ var table = map[string]rule{
 	"spec.dnsConfig":                     {class: whole},
 	"spec.readinessGates":                {class: noEffect, reason: noOwner},
 	"spec.runtimeClassName":              {class: whole},
-	"spec.enableServiceLinks":            {class: whole}, // without Services there are no links
+	"spec.enableServiceLinks":            {class: whole},
 	"spec.preemptionPolicy":              {class: noEffect, reason: oneNode, same: is(corev1.PreemptLowerPriority)},
 	"spec.overhead":                      {class: noEffect, reason: oneNode},
 	"spec.topologySpreadConstraints":     {class: noEffect, reason: oneNode},

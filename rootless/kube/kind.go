@@ -88,8 +88,20 @@ var Claims = define(Kind{Name: "PersistentVolumeClaim", Resource: "persistentvol
 	equal: equalClaims, validateUpdate: validateClaimUpdate, adopt: adoptClaim,
 })
 
+// ServiceAccounts is the kind ServiceAccount. Nobody here asks for a token; its imagePullSecrets are those of its Pods that
+// name none, as in a cluster.
+var ServiceAccounts = define(Kind{Name: "ServiceAccount", Resource: "serviceaccounts"}, rules[*corev1.ServiceAccount]{
+	empty: func() *corev1.ServiceAccount { return &corev1.ServiceAccount{} }, setDefaults: func(*corev1.ServiceAccount) {},
+	validate: func(a *corev1.ServiceAccount, _ Features) field.ErrorList { return validateMetadata(&a.ObjectMeta) },
+	validateUpdate: func(applied, stored *corev1.ServiceAccount) field.ErrorList {
+		return validateMetadataUpdate(&applied.ObjectMeta, &stored.ObjectMeta)
+	},
+})
+
 // Kinds are all there are.
-var Kinds = []*Kind{Pods, Secrets, ConfigMaps, Claims, Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs}
+var Kinds = []*Kind{
+	Pods, Secrets, ConfigMaps, Claims, Services, Endpoints, ServiceAccounts, Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs,
+}
 
 // byType are the Kinds by the type of their objects.
 var byType = func() map[reflect.Type]*Kind {

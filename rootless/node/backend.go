@@ -118,6 +118,10 @@ func (n *Node) create(o kube.Object, dryRun bool) (kube.Object, error) {
 		bindClaim(o)
 	case *batchv1.Job:
 		kube.SelectJob(o)
+	case *corev1.Service:
+		if err := n.allocate(o, nil); err != nil {
+			return nil, err
+		}
 	}
 	if dryRun {
 		return o, nil
@@ -127,6 +131,11 @@ func (n *Node) create(o kube.Object, dryRun bool) (kube.Object, error) {
 
 // update changes a stored object.
 func (n *Node) update(kind *kube.Kind, o, stored kube.Object, dryRun bool) (api.Outcome, kube.Object, error) {
+	if service, ok := o.(*corev1.Service); ok {
+		if err := n.allocate(service, stored.(*corev1.Service)); err != nil {
+			return "", nil, err
+		}
+	}
 	if kind.Equal(o, stored) {
 		return api.Unchanged, stored, nil
 	}

@@ -26,9 +26,16 @@ func (n *Node) control() {
 	defer n.loops.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	managed := true // in the last pass: the one after that sees that nothing is left
 	for {
 		changed := n.registry.next()
-		if wake := n.reconcile(time.Now()); !wake.IsZero() {
+		before := managed
+		managed = n.registry.isManaged()
+		var wake time.Time
+		if before || managed {
+			wake = n.reconcile(time.Now())
+		}
+		if !wake.IsZero() {
 			timer.Reset(max(time.Until(wake), 0))
 		} else {
 			timer.Stop()
@@ -61,6 +68,9 @@ func (n *Node) reconcile(now time.Time) (wake time.Time) {
 				there = n.observe()
 			}
 		}
+	}
+	if retry := n.connectServices(now, there); !retry.IsZero() && (wake.IsZero() || retry.Before(wake)) {
+		wake = retry
 	}
 	n.collect(there)
 	return wake

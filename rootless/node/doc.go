@@ -28,6 +28,12 @@
 //     plans anew from the objects.
 //   - crew: handles on running processes (pause and containers) of one Pod, for exec, signals and adoption.
 //
+// # Services
+//
+// The loop of the controllers also keeps the Endpoints of each Service (package controller says what is in them), and tells the hub which addresses, names and ports of the
+// host lead to what is ready (services.go). Addresses and ports are given when a Service is applied, and are stored in it. The loop has nothing to do,
+// and does nothing, as long as there are only Pods, and things that they use, that nobody owns.
+//
 // # Volumes
 //
 // The loop asks for a Pod's volumes while its sandbox is made and its images are pulled (volumes.go); a container takes what it mounts by a descriptor

@@ -76,6 +76,8 @@ type Node struct {
 	applying sync.Mutex   // held from looking at a stored Pod to storing what becomes of it
 	claiming sync.RWMutex // over the claims of images, see there
 
+	connected connected // as the network knows Services; of the controllers' loop
+
 	mu   sync.Mutex
 	pods map[types.UID]*pod
 

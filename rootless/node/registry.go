@@ -23,6 +23,7 @@ type registry struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
 	objects map[*kube.Kind]map[string]kube.Object
+	managed int      // objects that the controllers have to do with
 	log     []change // the last logLength changes of all kinds, oldest first
 	dropped uint64   // resourceVersion of the newest change that is no longer in the log
 }
@@ -39,6 +40,7 @@ func newRegistry(db *state.DB) (*registry, error) {
 		r.objects[kind] = make(map[string]kube.Object, len(stored))
 		for _, o := range stored {
 			r.objects[kind][keyOf(o)] = o
+			r.managed += manages(o)
 		}
 	}
 	return r, nil
@@ -161,6 +163,7 @@ func (r *registry) remove(kind *kube.Kind, namespace, name string) error {
 		return err
 	}
 	delete(r.objects[kind], keyOf(old))
+	r.managed -= manages(old)
 	last := clone(old)
 	last.SetResourceVersion(revision)
 	r.note(watch.Deleted, last)
@@ -169,6 +172,29 @@ func (r *registry) remove(kind *kube.Kind, namespace, name string) error {
 
 // put makes o the present object. Preconditions: mu is held.
 func (r *registry) put(event watch.EventType, o kube.Object) {
-	r.objects[kube.KindOf(o)][keyOf(o)] = o
+	all := r.objects[kube.KindOf(o)]
+	if old := all[keyOf(o)]; old != nil {
+		r.managed -= manages(old)
+	}
+	all[keyOf(o)] = o
+	r.managed += manages(o)
 	r.note(event, o)
+}
+
+// manages is 1 for an object that the controllers have to look at.
+func manages(o kube.Object) int {
+	switch kube.KindOf(o) {
+	case kube.Pods, kube.Secrets, kube.ConfigMaps, kube.Claims, kube.ServiceAccounts:
+		if len(o.GetOwnerReferences()) == 0 {
+			return 0
+		}
+	}
+	return 1
+}
+
+// isManaged tells whether there is anything for the controllers.
+func (r *registry) isManaged() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.managed > 0
 }

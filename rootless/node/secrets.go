@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -11,13 +12,25 @@ import (
 	"github.com/peapod/peapod/rootless/lifecycle"
 )
 
+// pullSecrets are those that the Pod names, or else those of its service account, if there is one.
+func (p *pod) pullSecrets(object *corev1.Pod) []corev1.LocalObjectReference {
+	if len(object.Spec.ImagePullSecrets) > 0 {
+		return object.Spec.ImagePullSecrets
+	}
+	o, err := p.node.registry.get(kube.ServiceAccounts, p.namespace, cmp.Or(object.Spec.ServiceAccountName, "default"))
+	if err != nil {
+		return nil // an account need not exist
+	}
+	return o.(*corev1.ServiceAccount).ImagePullSecrets
+}
+
 // pullCredentials looks up the Pod's imagePullSecrets as they are now, in the order of the spec: each pull does, so a changed
 // Secret counts from the next one on. One that is missing is told in an event, in the kubelet's words, and is no error: the image
 // may be to be had without. One that cannot be understood is.
 func (p *pod) pullCredentials(object *corev1.Pod) ([]image.Credential, error) {
 	var secrets []*corev1.Secret
 	var missing []string
-	for _, reference := range object.Spec.ImagePullSecrets {
+	for _, reference := range p.pullSecrets(object) {
 		if reference.Name == "" { // allowed by the API, and means nothing
 			continue
 		}

@@ -24,6 +24,7 @@ func (p *pod) sources(ips []string) kube.Sources {
 		Secret: func(name string) (*corev1.Secret, error) {
 			return lookUp[*corev1.Secret](p, kube.Secrets, "secret", name)
 		},
+		Services: p.serviceVariables(),
 	}
 }
 
