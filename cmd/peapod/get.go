@@ -27,14 +27,17 @@ type getOptions struct {
 func newGet(a *app) *cobra.Command {
 	var o getOptions
 	cmd := &cobra.Command{
-		Use:   "get (TYPE [NAME…] | TYPE/NAME…)",
+		Use:   "get (TYPE [NAME…] | TYPE/NAME… | TYPE,TYPE… | all)",
 		Short: "List Pods, what makes them, what they use, events or namespaces",
-		Long: `List Pods (pods, pod, po), Deployments (deployments, deploy), ReplicaSets (rs), StatefulSets (sts), DaemonSets (ds), Jobs, CronJobs (cj),
-ConfigMaps (cm), Secrets, claims (pvc), events (ev) or namespaces (ns).
+		Long: `List Pods (pods, pod, po), Services (svc), their endpoints (ep), Deployments (deployments, deploy), ReplicaSets (rs), StatefulSets (sts), DaemonSets (ds), Jobs, CronJobs (cj),
+ConfigMaps (cm), Secrets, claims (pvc), ServiceAccounts (sa), events (ev) or namespaces (ns); "all" is what serves and runs.
 
 Several names are asked for one by one: what is found is printed, what is missing is an error at the end.`,
 		Example: `  # All Pods of the namespace, with addresses
   peapod get pods -o wide
+
+  # Pods and Services
+  peapod get po,svc
 
   # One Pod as YAML
   peapod get pod/demo -o yaml
@@ -46,6 +49,13 @@ Several names are asked for one by one: what is found is printed, what is missin
   peapod get po demo -o go-template='{{.status.podIP}}'`,
 		ValidArgsFunction: a.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			several, err := severalKinds(args)
+			if err != nil {
+				return err
+			}
+			if len(several) > 0 {
+				return a.getSeveral(cmd.Context(), cmd, several, &o)
+			}
 			targets, err := parseTargets(cmd, args)
 			if err != nil {
 				return err

@@ -16,7 +16,8 @@ type getPrinter struct {
 
 	table   bool // what to ask the node for
 	columns *columns
-	header  bool // has been printed, or is not wanted
+	prefix  string // of names, where several kinds are listed
+	header  bool   // has been printed, or is not wanted
 	object  objectPrinter
 	watched int // objects printed by a watch so far
 }
@@ -147,7 +148,11 @@ func (p *getPrinter) rows(t *table) [][]string {
 		}
 		for i, column := range t.ColumnDefinitions {
 			if i < len(r.Cells) && (column.Priority == 0 || p.options.output == "wide") {
-				row = append(row, fmt.Sprint(r.Cells[i]))
+				cell := fmt.Sprint(r.Cells[i])
+				if i == 0 {
+					cell = p.prefix + cell
+				}
+				row = append(row, cell)
 			}
 		}
 		if p.options.showLabels {

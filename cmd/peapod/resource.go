@@ -79,9 +79,12 @@ type objectRef struct {
 }
 
 func refOf(o kube.Object) objectRef {
-	resource := kube.KindOf(o).Resource
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.resource == resource })
-	return objectRef{kinds[i], o.GetNamespace(), o.GetName()}
+	return objectRef{kindOf(kube.KindOf(o)), o.GetNamespace(), o.GetName()}
+}
+
+// kindOf is a kind that is applied.
+func kindOf(of *kube.Kind) kind {
+	return kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.resource == of.Resource })]
 }
 
 func (r objectRef) request() client.Request {
