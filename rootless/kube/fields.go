@@ -129,7 +129,7 @@ var table = map[string]rule{
 	"spec.volumes.downwardAPI":                           {class: whole},
 	"spec.volumes.projected":                             {class: honoured},
 	"spec.volumes.projected.defaultMode":                 {class: whole},
-	"spec.volumes.projected.defaultUser":                 {class: whole},
+	"spec.volumes.projected.defaultUser":                 {class: noEffect, reason: oneID, with: manyIDs},
 	"spec.volumes.projected.sources":                     {class: honoured},
 	"spec.volumes.projected.sources.configMap":           {class: whole},
 	"spec.volumes.projected.sources.secret":              {class: whole},

@@ -40,7 +40,9 @@ func retry(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	pause := 20 * time.Millisecond
+	for end := time.Now().Add(patience); ; time.Sleep(pause) {
+		pause = min(2*pause, 500*time.Millisecond) // asking costs others the processor
 		var stdout, stderr bytes.Buffer
 		cmd := command(ts, args[1:])
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
