@@ -110,7 +110,8 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		stat, err := os.ReadFile("/proc/" + args[0] + "/stat")
-		if p, ok := parseStat(string(stat)); err != nil || ok && p.state == 'Z' {
+		threads, _ := os.ReadDir("/proc/" + args[0] + "/task") // the first one can have ended while others still hold its files
+		if p, ok := parseStat(string(stat)); err != nil || ok && p.state == 'Z' && len(threads) <= 1 {
 			return
 		}
 	}

@@ -12,6 +12,7 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -24,6 +25,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -81,7 +83,48 @@ func (u *Unreachable) Error() string {
 
 func (u *Unreachable) Unwrap() error { return u.Err }
 
+// dial connects with a node that answers. One that is just being killed still has its socket, where nobody accepts any more: what was sent
+// there would be lost, and only a request to read could be repeated. So each connection begins with a question.
 func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	for end := time.Now().Add(dyingTime); ; time.Sleep(5 * time.Millisecond) {
+		conn, err := c.dialOnce(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err = greet(ctx, conn); err == nil {
+			return conn, nil
+		}
+		conn.Close()
+		if !hungUp(err) || time.Now().After(end) {
+			return nil, c.noAnswer(err)
+		}
+	}
+}
+
+// dyingTime is how long a process that was killed may take to be gone, on a busy machine.
+const dyingTime = 5 * time.Second
+
+// greet asks whether somebody is there and reads the answer, whatever it is.
+func greet(ctx context.Context, conn net.Conn) error {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	defer stop()
+	if _, err := io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: peapod\r\n\r\n"); err != nil {
+		return err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func (c *Client) dialOnce(ctx context.Context) (net.Conn, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", c.socket)
 	absent := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED)
@@ -205,7 +248,7 @@ func (c *Client) noAnswer(err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+	if hungUp(err) {
 		return &Unreachable{c.socket, fmt.Errorf("the node hung up: %w", err)}
 	}
 	return err
