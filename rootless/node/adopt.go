@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -119,13 +121,10 @@ func (n *Node) removeOrphan(c *container.Container) {
 	}
 }
 
-// removeStrayPods removes runtime directories of Pods that are no more.
+// removeStrayPods removes what an earlier node left of Pods that are no more: it may have died between forgetting one and removing its files.
 func (n *Node) removeStrayPods(objects []*corev1.Pod) error {
 	entries, err := os.ReadDir(n.paths.PodsRun())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	known := map[string]bool{}
@@ -149,6 +148,9 @@ func (n *Node) removeStrayPods(objects []*corev1.Pod) error {
 	if err := n.removeStrayVolumes(known); err != nil {
 		n.log.Error("remove volumes of Pods that are no more", "error", err)
 	}
+	if err := n.removeStrayLogs(known); err != nil {
+		n.log.Error("remove logs of Pods that are no more", "error", err)
+	}
 	for _, id := range n.hub.Attached() {
 		if !known[id] {
 			if err := n.hub.Detach(id); err != nil {
@@ -157,6 +159,21 @@ func (n *Node) removeStrayPods(objects []*corev1.Pod) error {
 		}
 	}
 	return nil
+}
+
+// removeStrayLogs removes folders of logs, whose names end with the Pod's uid, after the last "_", which no name has.
+func (n *Node) removeStrayLogs(known map[string]bool) error {
+	entries, err := os.ReadDir(n.paths.Logs())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if uid := e.Name()[strings.LastIndexByte(e.Name(), '_')+1:]; !known[uid] {
+			errs = append(errs, os.RemoveAll(filepath.Join(n.paths.Logs(), e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // adoptPod makes the loop of a stored Pod. containers are those that the runtime noted for it.
