@@ -8,7 +8,8 @@
 // An answer of the node that is an error comes as *errors.StatusError of apimachinery, so that errors.IsNotFound and its
 // siblings work. Everything else that goes wrong on the way to the node is an *Unreachable.
 //
-// A Client may be used from several goroutines. It does not retry: start is tried once per connection.
+// A Client may be used from several goroutines. It connects again while a node that was killed is still going, and repeats a request to read
+// that got no answer; nothing else is sent twice.
 package client
 
 import (
