@@ -124,14 +124,18 @@ func (b *Backend) DialPort(_ context.Context, _, _ string, port uint16) (net.Con
 	if err != nil {
 		return nil, err
 	}
-	defer l.Close()
 	go func() {
 		c, err := l.Accept()
+		l.Close() // not sooner: it resets connections that wait to be accepted
 		if err != nil {
 			return
 		}
 		_, _ = io.Copy(c, c)
 		c.Close()
 	}()
-	return net.Dial("tcp", l.Addr().String())
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		l.Close()
+	}
+	return conn, err
 }
