@@ -110,6 +110,18 @@ func TestHostilePasswd(t *testing.T) {
 	}
 }
 
+// TestHugePasswd: what is behind the bound is not read, however long the file is.
+func TestHugePasswd(t *testing.T) {
+	filler := strings.Repeat("a:x:1:1::/:/bin/sh\n", maxAccounts/19+1)
+	root := rootWith(t, "first:x:5:5::/first:\n"+filler+"last:x:6:6::/last:\n", "")
+	if u, err := ResolveUser(root, "first", &corev1.Pod{}, &corev1.Container{}); err != nil || u.UID != 5 {
+		t.Errorf("the first user: %+v, %v", u, err)
+	}
+	if u, err := ResolveUser(root, "last", &corev1.Pod{}, &corev1.Container{}); err == nil {
+		t.Errorf("a user behind the bound was found: %+v", u)
+	}
+}
+
 func FuzzResolveUser(f *testing.F) {
 	f.Add(passwd, group, "web:logs")
 	f.Add(":::::\n::", "::::", "0:0")

@@ -197,3 +197,37 @@ func TestSetGroup(t *testing.T) {
 		t.Errorf("changed without need: %v (%v)", info.Mode(), err)
 	}
 }
+
+// TestMakeFolderSwapped puts a symbolic link in the place of a folder between its making and the change of its mode.
+func TestMakeFolderSwapped(t *testing.T) {
+	place, outside := volumeFor(t)
+	parent, err := os.Open(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer parent.Close()
+	stop := make(chan struct{})
+	var swapping sync.WaitGroup
+	defer swapping.Wait()
+	defer close(stop)
+	swapping.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if unix.Unlinkat(int(parent.Fd()), "made", unix.AT_REMOVEDIR) == nil {
+				_ = unix.Symlinkat(outside, int(parent.Fd()), "made")
+				_ = unix.Unlinkat(int(parent.Fd()), "made", 0)
+			}
+		}
+	})
+	for range 20_000 {
+		_ = makeFolder(parent, "made", 0o777) // fails when it sees the link
+		var st unix.Stat_t
+		if err := unix.Stat(outside, &st); err != nil || st.Mode&0o777 != 0o700 {
+			t.Fatalf("the mode of a folder outside became %o (%v)", st.Mode&0o777, err)
+		}
+	}
+}
