@@ -2,6 +2,8 @@ package container
 
 import (
 	"fmt"
+	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -44,4 +46,20 @@ func (b *builder) rename(self any, l *specs.Linux) {
 		b.Call(what, unix.SYS_WRITE, fd, text, len(text))
 		b.Call("", unix.SYS_CLOSE, fd)
 	}
+}
+
+// Apt fetches as a user of its own, and looks whether it has become that user, which nobody can here. These settings let it stay root.
+const (
+	AptSettings = "// There is one user only.\nAPT::Sandbox::User \"root\";\n"
+	aptConf     = "etc/apt/apt.conf.d/00single-id"
+)
+
+// HasApt tells whether a root file system has a folder for apt's settings.
+func HasApt(root *os.File) bool {
+	fd, err := unix.Openat2(int(root.Fd()), path.Dir(aptConf), &unix.OpenHow{Flags: pathFlags | unix.O_DIRECTORY, Resolve: inRoot})
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
 }

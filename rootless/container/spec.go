@@ -50,6 +50,7 @@ type VolumeMount struct {
 // Files are host paths of what every container of a Pod sees at a fixed place.
 type Files struct {
 	Hosts, Hostname, ResolvConf string // files at /etc
+	Apt                         string // a file among the settings of apt; may be missing
 	Shm                         string // the folder at /dev/shm
 	Mqueue                      string // the folder at /dev/mqueue in the host's ipc namespace; may be missing. In the Pod's own it is a new mount
 }
@@ -207,6 +208,7 @@ func mounts(g *generate.Generator, c Config) {
 	bind("/etc/hosts", c.Files.Hosts)
 	bind("/etc/hostname", c.Files.Hostname)
 	bind("/etc/resolv.conf", c.Files.ResolvConf)
+	bind("/"+aptConf, c.Files.Apt, "ro")
 	// What is further down comes later, or it would be covered.
 	slices.SortStableFunc(binds, func(a, b specs.Mount) int { return depth(a.Destination) - depth(b.Destination) })
 	g.Config.Mounts = append(g.Config.Mounts, binds...)

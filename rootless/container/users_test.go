@@ -130,3 +130,26 @@ func FuzzResolveUser(f *testing.F) {
 		_, _ = ResolveUser(rootWith(t, passwd, group), image, &corev1.Pod{}, &corev1.Container{})
 	})
 }
+
+func TestHasApt(t *testing.T) {
+	for link, want := range map[string]bool{"": true, "/usr/apt.conf.d": true, "missing": false, "/proc/self/root/etc": false} {
+		dir := t.TempDir()
+		place := filepath.Join(dir, filepath.Dir(aptConf))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(place), 0o755), os.MkdirAll(filepath.Join(dir, "usr/apt.conf.d"), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		make := func() error { return os.Mkdir(place, 0o755) }
+		if link != "" {
+			make = func() error { return os.Symlink(link, place) }
+		}
+		if err := make(); err != nil {
+			t.Fatal(err)
+		}
+		if got := HasApt(open(t, dir)); got != want {
+			t.Errorf("a link to %q: %v", link, got)
+		}
+	}
+	if HasApt(rootWith(t, passwd, group)) {
+		t.Error("an image without apt has it")
+	}
+}

@@ -43,6 +43,7 @@ func writePodFiles(paths state.Paths, pod *corev1.Pod, names kube.Names, n podNe
 		paths.PodHosts(pod.UID):      hostsFile(pod, names, n),
 		paths.PodHostname(pod.UID):   names.Kernel + "\n",
 		paths.PodResolvConf(pod.UID): resolvConf(pod, n),
+		paths.PodApt(pod.UID):        container.AptSettings,
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			return err

@@ -138,7 +138,10 @@ func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []s
 	if err != nil {
 		return nil, err
 	}
-	paths := p.node.paths
+	files := podFilesFor(p.node.paths, object)
+	if single && user.UID == 0 && container.HasApt(root.File) {
+		files.Apt = p.node.paths.PodApt(object.UID)
+	}
 	message, err := p.makeMessage(root.ID)
 	if err != nil {
 		return nil, err
@@ -148,7 +151,7 @@ func (p *pod) specificationWith(object *corev1.Pod, c *corev1.Container, env []s
 		Hostname: names.Kernel, User: user, PausePid: of.pause, TargetPid: of.target, Seccomp: rules, Cgroup: true, Single: single, Devices: devices, OOMScoreAdj: score, Volumes: mounts,
 		MaxProcesses: p.node.maxProcesses(),
 		RootPath:     p.node.runtime.RootPath(root.ID),
-		Files:        podFilesFor(paths, object), Message: message,
+		Files:        files, Message: message,
 	})
 }
 

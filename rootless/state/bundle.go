@@ -19,6 +19,7 @@ const (
 	hostsName      = "hosts"       // the Pod's /etc/hosts
 	hostnameName   = "hostname"    // the Pod's /etc/hostname
 	resolvConfName = "resolv.conf" // the Pod's /etc/resolv.conf
+	aptName        = "apt.conf"    // for the Pod's containers with apt, if there is a single id
 	sandboxName    = "sandbox.json"
 )
 
@@ -66,6 +67,9 @@ func (p Paths) PodHostname(uid types.UID) string { return filepath.Join(p.PodEtc
 func (p Paths) PodResolvConf(uid types.UID) string {
 	return filepath.Join(p.PodEtc(uid), resolvConfName)
 }
+
+// PodApt is the file that tells apt of a single id.
+func (p Paths) PodApt(uid types.UID) string { return filepath.Join(p.PodEtc(uid), aptName) }
 
 // PodSandbox is what is noted of the Pod's pause.
 func (p Paths) PodSandbox(uid types.UID) string { return filepath.Join(p.PodRun(uid), sandboxName) }
