@@ -63,21 +63,20 @@ func (d *direction) notice(bits uint32) {
 // copy moves what can be moved, both ways. h gets another turn if there is more. over means that the flow has ended, in order
 // or broken.
 func (p *pair) copy(w *worker, h handler, bits uint32) (over, isBroken bool) {
-	var again, more bool
 	var err error
-	if bits&(podIn|hostOut) != 0 && !p.up.done {
-		again, err = p.up.pump(w, p.host, p.pod)
+	if p.up.wants(bits&podIn != 0, bits&hostOut != 0) {
+		err = p.up.pump(w, p.host, p.pod)
 	}
-	if err == nil && bits&(hostIn|podOut) != 0 && !p.down.done {
-		more, err = p.down.pump(w, p.pod, p.host)
+	if err == nil && p.down.wants(bits&hostIn != 0, bits&podOut != 0) {
+		err = p.down.pump(w, p.pod, p.host)
 	}
 	switch {
 	case err != nil, bits&broken != 0:
 		return true, true
 	case p.up.done && p.down.done:
 		return true, false
-	case again || more:
-		w.later(h, p.host, unix.EPOLLIN|unix.EPOLLOUT)
+	case p.up.more || p.down.more:
+		w.later(h, p.host, 0)
 	}
 	return false, false
 }

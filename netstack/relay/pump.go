@@ -37,51 +37,60 @@ const stallBudget = 32 << 20
 
 // A direction carries bytes from one socket to another.
 type direction struct {
-	left   []byte // read, but not taken by the destination
-	class  uint8
-	ending bool // the source has sent its end: a short read does not mean that nothing more is there
-	urgent bool // it has sent an urgent byte, and may do so again: nor then
-	ended  bool // read the end
-	done   bool // and passed it on
+	left    []byte // read, but not taken by the destination
+	blocked bool   // the destination takes no more at present, and an edge will say when it does
+	more    bool   // the turn was over before the source was empty
+	class   uint8
+	ending  bool // the source has sent its end: a short read does not mean that nothing more is there
+	urgent  bool // it has sent an urgent byte, and may do so again: nor then
+	ended   bool // read the end
+	done    bool // and passed it on
 }
 
-// pump moves what there is to move. again means that the turn is over but there is more; an error breaks the flow.
+// wants tells whether events of the source or the destination are a reason to pump. That a destination can be written to is said with each
+// of its events, and is news only after it could not.
+func (d *direction) wants(in, out bool) bool { return !d.done && (in || d.more || out && d.blocked) }
+
+// pump moves what there is to move, and notes if the turn is over but there is more. An error breaks the flow.
 //
 // Edges come once, so a pump ends only when a socket would block, which promises another edge. A read that got less than it asked for
 // has emptied the socket: that saves the read that says EAGAIN. The exceptions are an end that is there already, which was part of the
 // same edge, and urgent data, before which a read stops.
-func (d *direction) pump(w *worker, dst, src int) (again bool, err error) {
+func (d *direction) pump(w *worker, dst, src int) (err error) {
+	d.blocked, d.more = false, false
 	for moved := 0; moved < turnBytes; {
 		if len(d.left) > 0 {
-			if empty, err := d.passLeft(dst); err != nil || !empty {
-				return false, err
+			if err := d.passLeft(dst); err != nil || d.blocked {
+				return err
 			}
 		}
 		if d.ended {
 			d.done = true
-			return false, shutdown(dst)
+			return shutdown(dst)
 		}
 		size := readSizes[d.class]
 		n, flags, err := d.take(src, w.buf[:size])
 		if err == unix.EAGAIN {
-			return d.urgent && unread(src), nil
+			d.more = d.urgent && unread(src)
+			return nil
 		}
 		if err != nil {
-			return false, err
+			return err
 		}
 		if d.ended = n == 0; d.ended {
 			continue
 		}
-		if all, err := d.give(dst, src, w.buf[:n], flags); err != nil || !all {
-			return false, err
+		if err := d.give(dst, src, w.buf[:n], flags); err != nil || d.blocked {
+			return err
 		}
 		moved += n
 		d.class = nextClass(d.class, n)
 		if n < size && !d.ending && !d.urgent {
-			return false, nil
+			return nil
 		}
 	}
-	return true, nil
+	d.more = true
+	return nil
 }
 
 // take reads once, and tells by the flags whether it only looked.
@@ -94,19 +103,19 @@ func (d *direction) take(src int, buf []byte) (n, flags int, err error) {
 }
 
 // give writes what was taken. What the destination does not take is kept, or stays where it was looked at.
-func (d *direction) give(dst, src int, b []byte, flags int) (all bool, err error) {
+func (d *direction) give(dst, src int, b []byte, flags int) error {
 	sent, err := send(dst, b)
 	if waits(err) != nil {
-		return false, err
+		return err
 	}
+	d.blocked = sent < len(b)
 	switch {
 	case flags != 0:
-		err = discard(src, b[:sent])
-	case sent < len(b):
+		return discard(src, b[:sent])
+	case d.blocked:
 		d.keep(b[sent:])
-		err = nil
 	}
-	return sent == len(b), err
+	return nil
 }
 
 // unread tells whether something is there to be read although the kernel has just said EAGAIN. It does so (tcp_recvmsg) in front of an urgent
@@ -122,17 +131,17 @@ func (d *direction) keep(b []byte) {
 }
 
 // passLeft sends what was kept.
-func (d *direction) passLeft(dst int) (empty bool, err error) {
+func (d *direction) passLeft(dst int) error {
 	n, err := send(dst, d.left)
 	if waits(err) != nil {
-		return false, err
+		return err
 	}
 	stalled.Add(-int64(n))
-	if d.left = d.left[n:]; len(d.left) == 0 {
+	d.left = d.left[n:]
+	if d.blocked = len(d.left) > 0; !d.blocked {
 		d.left = nil
-		return true, nil
 	}
-	return false, nil
+	return nil
 }
 
 // drop forgets what was kept.
