@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ type Sources struct {
 	// ConfigMap and Secret look one up in the Pod's namespace. The error of one that is not there is a NotFound error.
 	ConfigMap func(name string) (*corev1.ConfigMap, error)
 	Secret    func(name string) (*corev1.Secret, error)
+	// File opens a file that a container may have written into a volume of the Pod. The error of one that is not there is fs.ErrNotExist.
+	File func(volume, path string) (io.ReadCloser, error)
 	// Services are the variables that tell where services are (ServiceVariables): those of the Pod come before them.
 	Services []string
 }
@@ -127,8 +130,10 @@ func (v *variables) add(pod *corev1.Pod, container *corev1.Container, variable *
 			value, found, err = configMapValue(pod, from.ConfigMapKeyRef, sources)
 		case from.SecretKeyRef != nil:
 			value, found, err = secretValue(pod, from.SecretKeyRef, sources)
-		default:
-			err = fmt.Errorf("environment variable %s: its source is not supported by this version of peapod", variable.Name)
+		case from.FileKeyRef != nil:
+			value, found, err = fileValue(from.FileKeyRef, sources)
+		default: // kube.Validate
+			err = fmt.Errorf("environment variable %s has no source", variable.Name)
 		}
 	}
 	if err == nil && found {

@@ -198,7 +198,7 @@ var table = map[string]rule{
 	"spec.containers.env.valueFrom.resourceFieldRef":  {class: whole},
 	"spec.containers.env.valueFrom.configMapKeyRef":   {class: whole},
 	"spec.containers.env.valueFrom.secretKeyRef":      {class: whole},
-	"spec.containers.env.valueFrom.fileKeyRef":        {class: notYet},
+	"spec.containers.env.valueFrom.fileKeyRef":        {class: whole},
 	"spec.containers.resources":                       {class: noEffect, reason: noCgroups, with: cgroups}, // but see claims in validateResources
 	"spec.containers.resizePolicy":                    {class: noEffect, reason: noResizing},
 	"spec.containers.restartPolicy":                   {class: whole},

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"io"
+	"io/fs"
 	"slices"
 	"testing"
 
@@ -24,6 +26,9 @@ func sourcesOf(configMaps map[string]*corev1.ConfigMap, secrets map[string]*core
 				return s, nil
 			}
 			return nil, apierrors.NewNotFound(corev1.Resource("secret"), name)
+		},
+		File: func(_, path string) (io.ReadCloser, error) {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 		},
 	}
 }

@@ -119,9 +119,12 @@ func validateValueFrom(variable *corev1.EnvVar, path *field.Path) field.ErrorLis
 	if ref := from.SecretKeyRef; ref != nil {
 		errs = append(errs, validateKeyRef(ref.Name, ref.Key, path.Child("secretKeyRef"))...)
 	}
+	if ref := from.FileKeyRef; ref != nil {
+		errs = append(errs, validateFileKeyRef(ref, path.Child("fileKeyRef"))...)
+	}
 	switch {
 	case sources == 0:
-		errs = append(errs, field.Invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"))
+		errs = append(errs, field.Invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"))
 	case variable.Value != "":
 		errs = append(errs, field.Invalid(path, "", "may not be specified when `value` is not empty"))
 	case sources > 1:

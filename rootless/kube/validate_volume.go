@@ -15,11 +15,12 @@ const (
 	emptyDirModeWords = "must be a number between 0 and 01777 (octal), both inclusive"
 )
 
-// validatePodVolumes is about volumes and about the mounts of all containers.
+// validatePodVolumes is about volumes and about what all containers have of them: mounts, and files of variables.
 func validatePodVolumes(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	volumes, errs := validateVolumes(spec.Volumes, path.Child("volumes"))
 	of := func(c *corev1.Container, at *field.Path) {
 		errs = append(errs, validateMounts(c, volumes, at.Child("volumeMounts"))...)
+		errs = append(errs, validateFileVolumes(c, spec.Volumes, at.Child("env"))...)
 	}
 	for i := range spec.InitContainers {
 		of(&spec.InitContainers[i], path.Child("initContainers").Index(i))

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"io"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
@@ -10,10 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/peapod/peapod/rootless/kube"
+	"github.com/peapod/peapod/rootless/volume"
 )
 
 // sources are what the variables of the Pod's containers come from, as things are now.
-func (p *pod) sources(ips []string) kube.Sources {
+func (p *pod) sources(object *corev1.Pod, ips []string) kube.Sources {
 	machine := p.node.info()
 	machine.Allocatable = allocatable()
 	return kube.Sources{
@@ -23,6 +26,10 @@ func (p *pod) sources(ips []string) kube.Sources {
 		},
 		Secret: func(name string) (*corev1.Secret, error) {
 			return lookUp[*corev1.Secret](p, kube.Secrets, "secret", name)
+		},
+		File: func(name, path string) (io.ReadCloser, error) {
+			at := slices.IndexFunc(object.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == name }) // kube.Validate
+			return volume.OpenFile(p.place(&object.Spec.Volumes[at]), path)
 		},
 		Services: p.serviceVariables(),
 	}

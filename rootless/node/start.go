@@ -96,7 +96,7 @@ type joins struct{ pause, target int }
 
 // specification is the container's OCI specification, with the volumes that it mounts, which the caller closes.
 func (p *pod) specification(object *corev1.Pod, c *corev1.Container, ips []string, img *image.Image, root *container.Root, of joins) (spec *specs.Spec, volumes map[string]*os.File, err error) {
-	env, err := kube.Environment(object, c, p.sources(ips))
+	env, err := kube.Environment(object, c, p.sources(object, ips))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // project makes a volume of files show its sources as they are now. Preconditions: volumes.mu is held.
 func (p *pod) project(object *corev1.Pod, v *corev1.Volume, owner volume.Owner) error {
-	from := p.sources(nil)
+	from := p.sources(object, nil)
 	files, err := volume.Project(&v.VolumeSource, volume.Sources{
 		ConfigMap: from.ConfigMap, Secret: from.Secret,
 		Field: func(path string) (string, error) { return kube.VolumeField(object, path) },

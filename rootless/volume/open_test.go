@@ -231,3 +231,34 @@ func TestMakeFolderSwapped(t *testing.T) {
 		}
 	}
 }
+
+func TestOpenFile(t *testing.T) {
+	place, outside := volumeFor(t)
+	for _, name := range []string{filepath.Join(place, "in", "file"), filepath.Join(place, "outside"), filepath.Join(outside, "secret")} {
+		if err := os.WriteFile(name, []byte("content"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Mkfifo(filepath.Join(place, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// In the container /outside and ../outside from a link are the volume's own.
+	if err := os.Symlink("/../outside", filepath.Join(place, "root")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"in/file": true, "/in/file": true, "good/file": true, "root": true, "up/in/file": true,
+		"out/secret": false, "absolute/secret": false, "escaping": false, "proc": false, "loop": false, "in": false, "fifo": false, "none": false,
+	} {
+		f, err := OpenFile(place, name)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			f.Close()
+		}
+	}
+	if _, err := OpenFile(place, "none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("none: %v", err)
+	}
+}
