@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -16,7 +18,7 @@ func (p *page) volumes(volumes []corev1.Volume) {
 	for i := range volumes {
 		p.line(1, "%s:", volumes[i].Name)
 		for _, pair := range volumeLines(&volumes[i].VolumeSource) {
-			p.line(2, "%s:\t%s", pair[0], pair[1])
+			p.line(2, "%s\t%s", head(&pair[0]), pair[1])
 		}
 	}
 }
@@ -45,6 +47,9 @@ func volumeLines(v *corev1.VolumeSource) [][2]string {
 	case v.PersistentVolumeClaim != nil:
 		return [][2]string{kind("PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)"),
 			{"ClaimName", v.PersistentVolumeClaim.ClaimName}, {"ReadOnly", fmt.Sprint(v.PersistentVolumeClaim.ReadOnly)}}
+	case v.Ephemeral != nil && v.Ephemeral.VolumeClaimTemplate != nil:
+		return append([][2]string{kind("EphemeralVolume (an inline specification for a volume that gets created and deleted with the pod)")},
+			claimLines(v.Ephemeral.VolumeClaimTemplate)...)
 	case v.Projected != nil:
 		return [][2]string{kind("Projected (a volume that contains injected data from multiple sources)")}
 	case v.DownwardAPI != nil:
@@ -54,4 +59,31 @@ func volumeLines(v *corev1.VolumeSource) [][2]string {
 			{"Reference", v.Image.Reference}, {"PullPolicy", string(v.Image.PullPolicy)}}
 	}
 	return [][2]string{kind("<unknown>")}
+}
+
+// claimLines tell of a claim that is made with a Pod. A line without a title goes on with the one before.
+func claimLines(t *corev1.PersistentVolumeClaimTemplate) [][2]string {
+	class, mode := "", ""
+	if t.Spec.StorageClassName != nil {
+		class = *t.Spec.StorageClassName
+	}
+	if t.Spec.VolumeMode != nil {
+		mode = string(*t.Spec.VolumeMode)
+	}
+	lines := [][2]string{{"StorageClass", class}, {"Volume", t.Spec.VolumeName}}
+	lines = append(lines, pairLines("Labels", t.Labels, "=")...)
+	lines = append(lines, pairLines("Annotations", t.Annotations, ": ")...)
+	return append(lines, [2]string{"Capacity", ""}, [2]string{"Access Modes", ""}, [2]string{"VolumeMode", mode})
+}
+
+func pairLines(title string, pairs map[string]string, between string) [][2]string {
+	if len(pairs) == 0 {
+		return [][2]string{{title, "<none>"}}
+	}
+	var lines [][2]string
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		lines = append(lines, [2]string{title, key + between + pairs[key]})
+		title = ""
+	}
+	return lines
 }

@@ -152,6 +152,9 @@ func defaultVolume(v *corev1.Volume) {
 	if source.Image != nil {
 		setDefault(&source.Image.PullPolicy, pullPolicy(source.Image.Reference))
 	}
+	if source.Ephemeral != nil && source.Ephemeral.VolumeClaimTemplate != nil {
+		defaultClaimSpec(&source.Ephemeral.VolumeClaimTemplate.Spec)
+	}
 	if source.Projected != nil {
 		defaultProjected(source.Projected)
 	}

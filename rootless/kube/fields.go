@@ -139,7 +139,7 @@ var table = map[string]rule{
 	"spec.volumes.projected.sources.podCertificate":      {class: never, reason: noCluster},
 	"spec.volumes.persistentVolumeClaim":                 {class: whole},
 	"spec.volumes.image":                                 {class: whole},
-	"spec.volumes.ephemeral":                             {class: notYet},
+	"spec.volumes.ephemeral":                             {class: honoured},
 	"spec.volumes.gitRepo":                               {class: never, reason: "Kubernetes has removed it"},
 	"spec.volumes.csi":                                   {class: never, reason: "there are no drivers"},
 	"spec.volumes.gcePersistentDisk":                     {class: never, reason: noDisks},
@@ -161,6 +161,19 @@ var table = map[string]rule{
 	"spec.volumes.portworxVolume":                        {class: never, reason: noDisks},
 	"spec.volumes.scaleIO":                               {class: never, reason: noDisks},
 	"spec.volumes.storageos":                             {class: never, reason: noDisks},
+
+	"spec.volumes.ephemeral.volumeClaimTemplate":                                {class: honoured}, // the rows of kindTable again
+	"spec.volumes.ephemeral.volumeClaimTemplate.metadata":                       {class: whole},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec":                           {class: honoured},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec.accessModes":               {class: whole},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec.resources":                 {class: whole},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec.volumeMode":                {class: whole},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec.selector":                  {class: noEffect, reason: oneStorage},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec.volumeName":                {class: noEffect, reason: oneStorage},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec.storageClassName":          {class: noEffect, reason: oneStorage, same: is("")},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec.dataSource":                {class: noEffect, reason: oneStorage},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec.dataSourceRef":             {class: noEffect, reason: oneStorage},
+	"spec.volumes.ephemeral.volumeClaimTemplate.spec.volumeAttributesClassName": {class: noEffect, reason: oneStorage},
 
 	"spec.securityContext.seLinuxOptions":                  {class: notYet},
 	"spec.securityContext.windowsOptions":                  {class: never, reason: "containers run on Linux"},

@@ -19,6 +19,7 @@ import (
 // it. The Pod has been through Default and has its namespace.
 func Validate(pod *corev1.Pod, features Features) field.ErrorList {
 	errs := validateMetadata(&pod.ObjectMeta)
+	errs = append(errs, validateClaimNames(pod)...)
 	errs = append(errs, validateSpec(&pod.Spec, field.NewPath("spec"))...)
 	errs = append(errs, validateHostPorts(&pod.Spec, features, field.NewPath("spec"))...)
 	return append(errs, unsupported(findings(pod, features))...)

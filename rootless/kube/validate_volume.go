@@ -96,6 +96,8 @@ func validateVolumeSource(source *corev1.VolumeSource, path *field.Path) field.E
 		return append(errs, validateProjected(source.Projected, at)...)
 	case "persistentVolumeClaim":
 		return append(errs, required(source.PersistentVolumeClaim.ClaimName, at.Child("claimName"))...)
+	case "ephemeral":
+		return append(errs, validateClaimTemplate(source.Ephemeral.VolumeClaimTemplate, at.Child("volumeClaimTemplate"))...)
 	case "image":
 		errs = append(errs, required(source.Image.Reference, at.Child("reference"))...)
 		return append(errs, oneOf(at.Child("pullPolicy"), source.Image.PullPolicy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)

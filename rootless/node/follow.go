@@ -48,7 +48,7 @@ func (n *Node) followChange(c change, shown map[types.UID]*corev1.Pod) {
 		if before != nil && !(maps.Equal(before.Labels, pod.Labels) && maps.Equal(before.Annotations, pod.Annotations)) {
 			n.refreshVolumes(func(other *corev1.Pod) bool { return other.UID == pod.UID && showsFields(other) })
 		}
-	case c.event == watch.Deleted: // files of an object that is gone stay, as in a cluster
+	case c.event == watch.Deleted && c.kind != kube.Claims: // files of an object that is gone stay, as in a cluster; a claim may have been in the way
 	default:
 		n.refreshVolumes(func(pod *corev1.Pod) bool {
 			return pod.Namespace == c.object.GetNamespace() && showsObject(pod, c.kind, c.object.GetName())
@@ -80,8 +80,8 @@ func showsObject(pod *corev1.Pod, kind *kube.Kind, name string) bool {
 			return kind == kube.ConfigMaps && v.ConfigMap.Name == name
 		case v.Secret != nil:
 			return kind == kube.Secrets && v.Secret.SecretName == name
-		case v.PersistentVolumeClaim != nil:
-			return kind == kube.Claims && v.PersistentVolumeClaim.ClaimName == name
+		case v.PersistentVolumeClaim != nil, v.Ephemeral != nil:
+			return kind == kube.Claims && kube.ClaimOf(pod.Name, &v).ClaimName == name
 		case v.Projected == nil:
 			return false
 		}

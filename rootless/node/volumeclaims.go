@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,7 +15,8 @@ import (
 )
 
 // A claim's folder is there from the first Pod that uses it until the claim is deleted. A claim that a Pod uses is not deleted before the last
-// such Pod is gone: until then it is Terminating, as in a cluster (pvc-protection), and no other Pod gets it.
+// such Pod is gone: until then it is Terminating, as in a cluster (pvc-protection), and no other Pod gets it. That of an ephemeral volume belongs to
+// its Pod and is collected after it (collect.go).
 
 // mountClaim makes the folder of a claim. What is in it is given to the Pod's group once: the folder of the Pod's mounts remembers that.
 func (p *pod) mountClaim(object *corev1.Pod, v *corev1.Volume, owner volume.Owner) error {
@@ -22,7 +24,13 @@ func (p *pod) mountClaim(object *corev1.Pod, v *corev1.Volume, owner volume.Owne
 	if _, err := os.Lstat(done); err == nil {
 		return nil
 	}
-	name := v.PersistentVolumeClaim.ClaimName
+	if v.Ephemeral != nil {
+		if err := p.makeClaim(object, v); err != nil {
+			return err
+		}
+	}
+	source := kube.ClaimOf(p.name, v)
+	name := source.ClaimName
 	claim, err := p.node.registry.get(kube.Claims, p.namespace, name)
 	if err != nil {
 		return fmt.Errorf("persistentvolumeclaim %q not found", name)
@@ -34,7 +42,7 @@ func (p *pod) mountClaim(object *corev1.Pod, v *corev1.Volume, owner volume.Owne
 	if err := volume.EmptyDir(at, volume.Owner{}); err != nil {
 		return err
 	}
-	if owner.Group != nil && !v.PersistentVolumeClaim.ReadOnly {
+	if owner.Group != nil && !source.ReadOnly {
 		policy := corev1.FSGroupChangeAlways
 		if wanted := object.Spec.SecurityContext.FSGroupChangePolicy; wanted != nil {
 			policy = *wanted
@@ -46,9 +54,28 @@ func (p *pod) mountClaim(object *corev1.Pod, v *corev1.Volume, owner volume.Owne
 	return os.Mkdir(done, 0o755)
 }
 
+// makeClaim makes the claim of an ephemeral volume, unless it is there. One of that name that is somebody else's is not touched.
+func (p *pod) makeClaim(object *corev1.Pod, v *corev1.Volume) error {
+	p.node.applying.Lock()
+	defer p.node.applying.Unlock()
+	claim := kube.EphemeralClaim(object, v)
+	present, err := p.node.registry.get(kube.Claims, claim.Namespace, claim.Name)
+	switch {
+	case err == nil && !metav1.IsControlledBy(present, object):
+		return fmt.Errorf("PVC %s/%s was not created for pod %s/%s (pod is not owner)", claim.Namespace, claim.Name, object.Namespace, object.Name)
+	case err == nil:
+		return nil
+	}
+	p.node.complete(claim)
+	if _, err := p.node.create(claim, false); err != nil {
+		return fmt.Errorf("create PVC %s: %w", claim.Name, err)
+	}
+	return nil
+}
+
 // deleteClaim deletes a claim, or notes that it is to be deleted when no Pod uses it any more. Preconditions: applying is held.
 func (n *Node) deleteClaim(claim *corev1.PersistentVolumeClaim) (kube.Object, error) {
-	if !n.usesClaim(claim.Namespace, claim.Name) {
+	if !n.usesClaim(claim) {
 		return claim.DeepCopy(), n.removeClaim(claim)
 	}
 	o, err := n.registry.update(kube.Claims, claim.Namespace, claim.Name, func(o kube.Object) {
@@ -63,13 +90,14 @@ func (n *Node) deleteClaim(claim *corev1.PersistentVolumeClaim) (kube.Object, er
 	return clone(o), nil
 }
 
-func (n *Node) usesClaim(namespace, name string) bool {
-	for _, pod := range n.registry.pods() {
-		if pod.Namespace == namespace && showsObject(pod, kube.Claims, name) {
-			return true
-		}
-	}
-	return false
+// usesClaim tells whether a Pod has a claim. One that is only in the way of an ephemeral volume's is not used (pvc-protection).
+func (n *Node) usesClaim(claim kube.Object) bool {
+	return slices.ContainsFunc(n.registry.pods(), func(pod *corev1.Pod) bool {
+		return pod.Namespace == claim.GetNamespace() && slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+			source := kube.ClaimOf(pod.Name, &v)
+			return source != nil && source.ClaimName == claim.GetName() && (v.Ephemeral == nil || metav1.IsControlledBy(claim, pod))
+		})
+	})
 }
 
 // removeClaim deletes a claim with all that is in it.
@@ -89,7 +117,7 @@ func (n *Node) releaseClaims() error {
 	objects, _ := n.registry.list(kube.Claims, "")
 	var errs []error
 	for _, o := range objects {
-		if o.GetDeletionTimestamp() != nil && !n.usesClaim(o.GetNamespace(), o.GetName()) {
+		if o.GetDeletionTimestamp() != nil && !n.usesClaim(o) {
 			errs = append(errs, n.removeClaim(o.(*corev1.PersistentVolumeClaim)))
 		}
 	}

@@ -77,7 +77,7 @@ func (p *pod) mountVolume(object *corev1.Pod, v *corev1.Volume) error {
 		}
 	case v.HostPath != nil:
 		err = volume.CheckHostPath(at, *v.HostPath.Type)
-	case v.PersistentVolumeClaim != nil:
+	case v.PersistentVolumeClaim != nil, v.Ephemeral != nil:
 		err = p.mountClaim(object, v, owner)
 	case v.Image != nil:
 		err = p.mountImage(object, v)
@@ -107,11 +107,12 @@ func onMounts(v *corev1.Volume) bool {
 
 // place is where a volume is.
 func (p *pod) place(v *corev1.Volume) string {
+	claim := kube.ClaimOf(p.name, v)
 	switch {
 	case v.HostPath != nil:
 		return v.HostPath.Path
-	case v.PersistentVolumeClaim != nil:
-		return p.node.paths.Claim(p.namespace, v.PersistentVolumeClaim.ClaimName)
+	case claim != nil:
+		return p.node.paths.Claim(p.namespace, claim.ClaimName)
 	case onMounts(v):
 		return filepath.Join(p.node.paths.PodVolumes(p.uid), v.Name)
 	}

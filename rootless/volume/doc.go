@@ -15,7 +15,8 @@
 //	downwardAPI, projected    Run/pods/<uid>/volumes/<name>    a folder in the tmpfs that is mounted on volumes: nothing of a Secret is on a disk
 //	image                     Run/pods/<uid>/volumes/<name>    the image's layers, read-only
 //	hostPath                  where the user says
-//	persistentVolumeClaim     Data/claims/<namespace>/<name>   kept when the Pod goes
+//	persistentVolumeClaim,
+//	ephemeral                 Data/claims/<namespace>/<name>   kept when the Pod goes, unless the claim was made for it
 //
 // Mounts are made in M, which the holder keeps, so they outlive the node. All of a Pod's go with one: that on volumes.
 //
