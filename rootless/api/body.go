@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,8 +22,16 @@ func deleteOptions(r *http.Request) (*metav1.DeleteOptions, error) {
 	if err != nil {
 		return nil, err
 	}
+	form, err := bodyType(r, jsonType, protobufType)
+	if err != nil {
+		return nil, err
+	}
 	options := &metav1.DeleteOptions{}
-	if len(body) > 0 {
+	if form == protobufType && len(body) > 0 {
+		if err := kube.DecodeProtobuf(body, options); err != nil {
+			return nil, apierrors.NewBadRequest("decode DeleteOptions: " + err.Error())
+		}
+	} else if len(body) > 0 {
 		if err := kjson.UnmarshalCaseSensitivePreserveInts(body, options); err != nil {
 			return nil, apierrors.NewBadRequest("decode DeleteOptions: " + err.Error())
 		}
@@ -39,27 +49,68 @@ func deleteOptions(r *http.Request) (*metav1.DeleteOptions, error) {
 	return options, nil
 }
 
-// decodeObject reads a manifest for the namespace and name of the request's path (name "" for any) and puts it in that namespace.
-func decodeObject(kind *kube.Kind, body []byte, namespace, name string) (kube.Object, error) {
-	o, err := kind.Decode(body)
+// readObject reads the body of a POST or PUT, and puts the object where the request's path says.
+func (s *objects) readObject(w http.ResponseWriter, r *http.Request) (kube.Object, error) {
+	form, err := bodyType(r, jsonType, yamlType, protobufType)
+	if err != nil {
+		return nil, err
+	}
+	read := readBody
+	if form == yamlType {
+		read = readYAML
+	}
+	body, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	var o kube.Object
+	if form == protobufType {
+		o, err = s.kind().DecodeProtobuf(body)
+	} else {
+		o, err = s.decode(w, r, body)
+	}
 	if err != nil {
 		return nil, asClientError(err)
 	}
+	return o, place(o, r.PathValue("namespace"), r.PathValue("name"))
+}
+
+// decode decodes an object. Fields that are unknown are warned of or passed over if the client asks for that (fieldValidation), else they are errors.
+func (s *objects) decode(w http.ResponseWriter, r *http.Request, data []byte) (kube.Object, error) {
+	validation := r.URL.Query().Get("fieldValidation")
+	switch validation {
+	case "", metav1.FieldValidationStrict:
+		return s.kind().Decode(data)
+	case metav1.FieldValidationWarn, metav1.FieldValidationIgnore:
+	default:
+		return nil, fmt.Errorf("query parameter fieldValidation: %q is not Strict, Warn or Ignore", validation)
+	}
+	o, unknown, err := s.kind().DecodeLeniently(data)
+	if validation == metav1.FieldValidationWarn {
+		s.warn(w, unknown)
+	}
+	return o, err
+}
+
+// place puts an object into the namespace of the request's path, and compares its name with that there (name "" for any).
+func place(o kube.Object, namespace, name string) error {
 	if name != "" && o.GetName() != name {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf(
+		return apierrors.NewBadRequest(fmt.Sprintf(
 			"the name of the object (%s) does not match the name on the URL (%s)", o.GetName(), name))
 	}
 	switch given := o.GetNamespace(); {
+	case kube.KindOf(o).Cluster:
+		o.SetNamespace("")
 	case namespace == "" && given == "":
 		o.SetNamespace(metav1.NamespaceDefault)
 	case namespace == "":
 	case given != "" && given != namespace:
-		return nil, apierrors.NewBadRequest(fmt.Sprintf(
+		return apierrors.NewBadRequest(fmt.Sprintf(
 			"the namespace of the provided object does not match the namespace sent on the request: %s, %s", given, namespace))
 	default:
 		o.SetNamespace(namespace)
 	}
-	return o, nil
+	return nil
 }
 
 // readYAML reads a body that is YAML, as which JSON passes too, and returns it as JSON.
@@ -82,17 +133,17 @@ func asClientError(err error) error {
 	return apierrors.NewBadRequest(err.Error())
 }
 
-// requireContent refuses a body of another media type. A body without a type passes as what is wanted.
-func requireContent(r *http.Request, want string) error {
+// bodyType is the media type of a body, which must be one of those that are known. A body without one passes as the first.
+func bodyType(r *http.Request, known ...string) (string, error) {
 	header := r.Header.Get("Content-Type")
 	if header == "" {
-		return nil
+		return known[0], nil
 	}
 	media, _, err := mime.ParseMediaType(header)
-	if err == nil && media == want {
-		return nil
+	if err == nil && slices.Contains(known, media) {
+		return media, nil
 	}
-	return unsupportedMedia(r, want)
+	return "", unsupportedMedia(r, strings.Join(known, ", "))
 }
 
 // unsupportedMedia refuses a body's media type and names those that are taken.

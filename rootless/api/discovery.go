@@ -101,8 +101,13 @@ func resourcesOf(group string, all []metav1.APIResource) []metav1.APIResource {
 		all = append(all, metav1.APIResource{
 			Name: r.kind.Resource, SingularName: strings.ToLower(r.kind.Name), Namespaced: !r.kind.Cluster, Kind: r.kind.Name,
 			ShortNames: r.shortNames, Categories: r.categories,
-			Verbs: metav1.Verbs{"create", "delete", "get", "list", "patch", "watch"},
+			Verbs: metav1.Verbs{"create", "delete", "get", "list", "patch", "update", "watch"},
 		})
+		if kube.ScaleOf(r.kind.New()) != nil {
+			all = append(all, metav1.APIResource{
+				Name: r.kind.Resource + "/scale", Namespaced: true, Group: "autoscaling", Version: "v1", Kind: "Scale", Verbs: metav1.Verbs{"get", "patch", "update"},
+			})
+		}
 	}
 	slices.SortFunc(all, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
 	return all

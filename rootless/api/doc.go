@@ -20,19 +20,22 @@
 //	/api /apis /api/v1 /version /healthz /livez /readyz      discovery.go
 //	/apis/{group} /apis/{group}/v1                           the same of apps and batch
 //	/api/v1/[namespaces/{namespace}/]{resource}              GET (list, watch), POST; of another group below /apis/{group}/v1
-//	/api/v1/namespaces/{namespace}/{resource}/{name}         GET, PATCH (server-side apply), DELETE
-//	/api/v1/namespaces/{namespace}/pods/{name}/{part}        GET, PUT, PATCH (strategic and JSON merge) of a kube.Part: ephemeralcontainers
+//	/api/v1/namespaces/{namespace}/{resource}/{name}         GET, PUT, PATCH (server-side apply, JSON patch, JSON and strategic merge), DELETE
+//	/apis/apps/v1/namespaces/{namespace}/{resource}/{name}/scale  GET, PUT, PATCH (merge), where there is a kube.Scale
+//	/api/v1/namespaces/{namespace}/pods/{name}/{part}        GET, PUT, PATCH (but server-side apply) of a kube.Part: ephemeralcontainers
 //	/api/v1/namespaces/{namespace}/pods/{name}/log           GET
 //	/api/v1/namespaces/{namespace}/pods/{name}/exec          GET, POST as WebSocket v4 or v5.channel.k8s.io
 //	/api/v1/[namespaces/{namespace}/]events                  GET
 //	/api/v1/namespaces[/{name}]                              GET
+//	/openapi/v3[/api/v1 …] /openapi/v2                       what objects are made of (openapi.go)
 //	/peapod/v1/…                                             what no cluster has: containers, images, the node itself
 //
 // Every error is a metav1.Status with the code that an API server would use.
 //
 // # Not promised
 //
-// There is no authentication: whoever can open the socket is the user (`peapod proxy` puts it behind a token and TLS). Objects are JSON only, neither YAML nor protobuf
-// (but the body of an apply may be YAML, as in a cluster). A list is never paged: limit is accepted and everything comes at
-// once. An apply keeps no field managers: the manifest that came last says everything.
+// There is no authentication: whoever can open the socket is the user (`peapod proxy` puts it behind a token and TLS). Answers are JSON only; bodies may be YAML or
+// protobuf as well, as clients send both. A list is never paged: limit is accepted and everything comes at
+// once. An apply keeps no field managers: the manifest that came last says everything. Fields that are unknown are errors, also where a cluster would warn of
+// them, unless the client asks for less (fieldValidation).
 package api

@@ -25,6 +25,9 @@ type ObjectBackend interface {
 	// ApplyObject creates the object or brings the stored one to what the manifest says. The result tells which of the two
 	// happened, if anything; Warnings name fields that have no effect on this node.
 	ApplyObject(ctx context.Context, o kube.Object, options ApplyOptions) (*ApplyResult, error)
+	// ChangeObject makes a stored object what change makes of a copy of it, as far as users have a say in it: the rest of metadata and the status are
+	// the node's. What comes of change may have the resourceVersion and the uid for which it was made; others than those of the stored object are a conflict.
+	ChangeObject(ctx context.Context, kind *kube.Kind, namespace, name string, change func(kube.Object) (kube.Object, error), options ApplyOptions) (*ApplyResult, error)
 	// ChangePart gives a part of a stored Pod (kube.Parts) to what change makes of a copy of it; the rest of that is not looked at, but for the
 	// resourceVersion: one that is not the stored Pod's is a conflict.
 	ChangePart(ctx context.Context, part *kube.Part, namespace, name string, change func(*corev1.Pod) (*corev1.Pod, error), dryRun bool) (*ApplyResult, error)
@@ -64,7 +67,7 @@ func (s *objects) kind() *kube.Kind { return s.resource.kind }
 
 func (s *objects) routes() map[string]methods {
 	all := methods{http.MethodGet: s.listOrWatch, http.MethodPost: s.create}
-	one := methods{http.MethodGet: s.get, http.MethodPatch: s.patch, http.MethodDelete: s.delete}
+	one := methods{http.MethodGet: s.get, http.MethodPut: s.replace, http.MethodPatch: s.patch, http.MethodDelete: s.delete}
 	path, name := s.resource.path(), s.kind().Resource
 	if s.kind().Cluster {
 		return map[string]methods{path + "/" + name: all, path + "/" + name + "/{name}": one}
@@ -138,16 +141,12 @@ func (s *objects) create(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	if err := requireContent(r, jsonType); err != nil {
-		return err
-	}
-	body, err := readBody(r)
+	o, err := s.readObject(w, r)
 	if err != nil {
 		return err
 	}
-	o, err := decodeObject(s.kind(), body, r.PathValue("namespace"), "")
-	if err != nil {
-		return err
+	if o.GetName() == "" && o.GetGenerateName() != "" {
+		o.SetName(kube.GenerateName(o.GetGenerateName()))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,11 +160,8 @@ func (s *objects) create(w http.ResponseWriter, r *http.Request) error {
 	return s.apply(w, r, o, options)
 }
 
-// patch is PATCH in its server-side apply form: the body is the whole wanted object, as YAML or JSON.
-func (s *objects) patch(w http.ResponseWriter, r *http.Request) error {
-	if err := requireContent(r, "application/apply-patch+yaml"); err != nil {
-		return err
-	}
+// serverSideApply is a PATCH whose body is the whole wanted object, as YAML or JSON.
+func (s *objects) serverSideApply(w http.ResponseWriter, r *http.Request) error {
 	options, err := applyOptions(r.URL.Query())
 	if err != nil {
 		return err
@@ -174,8 +170,11 @@ func (s *objects) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	o, err := decodeObject(s.kind(), body, r.PathValue("namespace"), r.PathValue("name"))
+	o, err := s.kind().Decode(body)
 	if err != nil {
+		return asClientError(err)
+	}
+	if err := place(o, r.PathValue("namespace"), r.PathValue("name")); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -194,7 +193,17 @@ func (s *objects) apply(w http.ResponseWriter, r *http.Request, o kube.Object, o
 
 // answer sends what came of an apply.
 func (s *objects) answer(w http.ResponseWriter, r *http.Request, result *ApplyResult) error {
-	for _, text := range result.Warnings {
+	s.warn(w, result.Warnings)
+	code := http.StatusOK
+	if result.Outcome == Created {
+		code = http.StatusCreated
+	}
+	return s.send(w, r, code, result.Object)
+}
+
+// warn adds warnings to an answer.
+func (s *server) warn(w http.ResponseWriter, warnings []string) {
+	for _, text := range warnings {
 		// 299 is "miscellaneous persistent warning" (RFC 7234, section 5.5.7); a text that no header can carry is left out.
 		if value, err := apinet.NewWarningHeader(299, "-", text); err == nil {
 			w.Header().Add("Warning", value)
@@ -202,11 +211,6 @@ func (s *objects) answer(w http.ResponseWriter, r *http.Request, result *ApplyRe
 			s.log.Warn("warning header", "text", text, "err", err)
 		}
 	}
-	code := http.StatusOK
-	if result.Outcome == Created {
-		code = http.StatusCreated
-	}
-	return s.send(w, r, code, result.Object)
 }
 
 // delete answers with the object's last state for every kind; a cluster does so only for what takes time to end.

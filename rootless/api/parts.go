@@ -1,12 +1,9 @@
 package api
 
 import (
-	"fmt"
-	"mime"
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/peapod/peapod/rootless/kube"
 )
@@ -31,11 +28,7 @@ func partRoutes(pods *objects) map[string]methods {
 
 // put takes the part from a whole Pod.
 func (s *parts) put(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(r)
-	if err != nil {
-		return err
-	}
-	o, err := decodeObject(s.kind(), body, r.PathValue("namespace"), r.PathValue("name"))
+	o, err := s.readObject(w, r)
 	if err != nil {
 		return err
 	}
@@ -44,7 +37,7 @@ func (s *parts) put(w http.ResponseWriter, r *http.Request) error {
 
 // patch takes the part from what a patch makes of the Pod.
 func (s *parts) patch(w http.ResponseWriter, r *http.Request) error {
-	strategic, err := patchType(r)
+	form, err := bodyType(r, patchTypes...)
 	if err != nil {
 		return err
 	}
@@ -52,10 +45,11 @@ func (s *parts) patch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	patch := s.patchWith(w, r, body, form)
 	return s.change(w, r, func(stored *corev1.Pod) (*corev1.Pod, error) {
-		patched, err := kube.Patch(stored, body, strategic)
+		patched, err := patch(stored)
 		if err != nil {
-			return nil, asClientError(err)
+			return nil, err
 		}
 		return patched.(*corev1.Pod), nil
 	})
@@ -72,16 +66,4 @@ func (s *parts) change(w http.ResponseWriter, r *http.Request, change func(*core
 		return err
 	}
 	return s.answer(w, r, result)
-}
-
-// patchType tells a strategic merge patch from a JSON merge patch by its media type.
-func patchType(r *http.Request) (strategic bool, err error) {
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch types.PatchType(media) {
-	case types.StrategicMergePatchType:
-		return true, nil
-	case types.MergePatchType:
-		return false, nil
-	}
-	return false, unsupportedMedia(r, fmt.Sprintf("%s, %s", types.MergePatchType, types.StrategicMergePatchType))
 }

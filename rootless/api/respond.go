@@ -15,7 +15,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-const jsonType = "application/json"
+// Media types of objects.
+const (
+	jsonType     = "application/json"
+	yamlType     = "application/yaml"
+	protobufType = "application/vnd.kubernetes.protobuf"
+)
 
 // sendJSON answers with one JSON value and a line feed.
 func (s *server) sendJSON(w http.ResponseWriter, r *http.Request, code int, v any) error {

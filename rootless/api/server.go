@@ -36,10 +36,10 @@ type methods map[string]handler
 func New(b Backend, log *slog.Logger) http.Handler {
 	s := &server{backend: b, log: log, now: time.Now}
 	mux := http.NewServeMux()
-	all := []map[string]methods{s.routes(), s.groupRoutes(), s.imageRoutes()}
+	all := []map[string]methods{s.routes(), s.groupRoutes(), s.openAPIRoutes(), s.imageRoutes()}
 	for _, r := range resources {
 		o := &objects{s, r}
-		all = append(all, o.routes())
+		all = append(all, o.routes(), o.scaleRoutes())
 		if r.kind == kube.Pods {
 			all = append(all, partRoutes(o))
 		}

@@ -40,11 +40,18 @@ const (
 	podYAML = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: new\nspec:\n  containers:\n  - name: c\n    image: i\n"
 )
 
+// podMore has a field that nobody knows, podProtobuf is podJSON as client-go would send it.
+var (
+	podMore     = strings.Replace(podJSON, `"spec":{`, `"spec":{"more":1,`, 1)
+	podProtobuf = "k8s\x00\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x11\x0a\x05\x0a\x03new\x12\x08\x12\x06\x0a\x01c\x12\x01i"
+)
+
 func TestAnswers(t *testing.T) {
 	const pods = "/api/v1/namespaces/default/pods"
 	const patch = pods + "/new?fieldManager=me"
 	applyType := "Content-Type: application/apply-patch+yaml"
 	const strategicType, mergeType = "Content-Type: application/strategic-merge-patch+json", "Content-Type: application/merge-patch+json"
+	const jsonPatchType = "Content-Type: application/json-patch+json"
 	const addDebugger = `{"spec":{"ephemeralContainers":[{"name":"debugger","image":"b","targetContainerName":"nginx"}]}}`
 	table := "Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 	for _, test := range []struct {
@@ -87,7 +94,15 @@ func TestAnswers(t *testing.T) {
 		{"create elsewhere", "POST", "/api/v1/namespaces/other/pods", "", strings.Replace(podJSON, `"name":"new"`, `"name":"new","namespace":"x"`, 1),
 			400, []string{"does not match the namespace sent on the request: x, other"}},
 		{"create garbage", "POST", pods, "", "{", 400, []string{`"reason":"BadRequest"`}},
-		{"create protobuf", "POST", pods, "Content-Type: application/vnd.kubernetes.protobuf", "k8s", 415, []string{`"UnsupportedMediaType"`}},
+		{"create YAML", "POST", pods, "Content-Type: application/yaml", podYAML, 201, []string{`"name":"new"`}},
+		{"create protobuf", "POST", pods, "Content-Type: application/vnd.kubernetes.protobuf", podProtobuf, 201, []string{`"name":"new"`, `"image":"i"`}},
+		{"create bad protobuf", "POST", pods, "Content-Type: application/vnd.kubernetes.protobuf", "k8s", 400, []string{"does not appear to be a protobuf message"}},
+		{"create what", "POST", pods, "Content-Type: text/plain", "", 415, []string{`"UnsupportedMediaType"`, "application/json, application/yaml"}},
+		{"create with a new name", "POST", pods, "", strings.Replace(podJSON, `"name":"new"`, `"generateName":"new-"`, 1), 201, []string{`"generateName":"new-"`, `"name":"new-`}},
+		{"unknown field", "POST", pods, "", podMore, 400, []string{`strict decoding error: unknown field \"spec.more\"`}},
+		{"unknown field, strictly", "POST", pods + "?fieldValidation=Strict", "", podMore, 400, []string{`strict decoding error: unknown field \"spec.more\"`}},
+		{"unknown field, leniently", "POST", pods + "?fieldValidation=Ignore", "", podMore, 201, []string{`"name":"new"`, `!more`}},
+		{"validation of what", "POST", pods + "?fieldValidation=Some", "", podJSON, 400, []string{"fieldValidation"}},
 		{"create too much", "POST", pods, "", strings.Repeat(" ", 3<<20) + podJSON, 413, []string{"limit is 3145728"}},
 
 		{"apply", "PATCH", patch, applyType, podYAML, 201, []string{`"name":"new"`}},
@@ -96,14 +111,31 @@ func TestAnswers(t *testing.T) {
 			[]string{"the name of the object (new) does not match the name on the URL (old)"}},
 		{"apply by nobody", "PATCH", pods + "/new", applyType, podYAML, 422, []string{`"reason":"Invalid"`, "fieldManager: Required value"}},
 		{"apply twice the key", "PATCH", patch, applyType, podYAML + "kind: Pod\n", 400, []string{"already set"}},
-		{"other patch", "PATCH", patch, "Content-Type: application/merge-patch+json", "{}", 415, []string{"application/apply-patch+yaml"}},
+		{"other patch", "PATCH", patch, "Content-Type: application/json", "{}", 415, []string{"application/apply-patch+yaml, application/json-patch+json, application/merge-patch+json"}},
+		{"merge", "PATCH", pods + "/demo", mergeType, `{"metadata":{"labels":{"app":null,"b":"c"}}}`, 200, []string{`"labels":{"b":"c"}`}},
+		{"strategic merge", "PATCH", pods + "/demo", strategicType, `{"spec":{"containers":[{"name":"nginx","image":"j"}]}}`, 200, []string{`"image":"busybox"`, `"image":"j"`}},
+		{"JSON patch", "PATCH", pods + "/demo", jsonPatchType, `[{"op":"add","path":"/metadata/labels/b","value":"c"}]`, 200, []string{`"app":"demo","b":"c"`}},
+		{"unknown field in a patch", "PATCH", pods + "/demo", mergeType, `{"spec":{"more":1}}`, 400, []string{`unknown field \"spec.more\"`}},
+		{"unknown field in a patch, leniently", "PATCH", pods + "/demo?fieldValidation=Ignore", mergeType, `{"spec":{"more":1}}`, 200, []string{"!more"}},
+		{"another name by a patch", "PATCH", pods + "/demo", mergeType, `{"metadata":{"name":"new"}}`, 400, []string{"does not match the name on the URL"}},
+		{"kubectl's note", "PATCH", pods + "/demo?fieldManager=kubectl-last-applied", applyType, `metadata: {name: demo, annotations: {a: b}}`, 200,
+			[]string{`"annotations":{"a":"b"}`, `"image":"busybox"`}},
+		{"bad JSON patch", "PATCH", pods + "/demo", jsonPatchType, `[{"op":"remove","path":"/metadata/no"}]`, 400, []string{`there is no \"no\"`}},
+		{"patch of an older one", "PATCH", pods + "/demo", mergeType, `{"metadata":{"resourceVersion":"1","labels":{"b":"c"}}}`, 409, []string{`"reason":"Conflict"`}},
+		{"patch of nobody", "PATCH", pods + "/no", mergeType, `{}`, 404, []string{"NotFound"}},
+		{"replace", "PUT", pods + "/web", "", strings.Replace(podJSON, `"name":"new"`, `"name":"web","labels":{"b":"c"}`, 1), 200, []string{`"labels":{"b":"c"}`, `"image":"i"`}},
+		{"replace another", "PUT", pods + "/web", "", podJSON, 400, []string{"does not match the name on the URL"}},
+		{"replace nobody", "PUT", pods + "/new", "", podJSON, 404, []string{"NotFound"}},
+		{"scale of a Pod", "GET", pods + "/web/scale", "", "", 404, []string{"NotFound"}},
+		{"openapi", "GET", "/openapi/v3", "", "", 200, []string{`"apis/apps/v1":{"serverRelativeURL":"/openapi/v3/apis/apps/v1?hash=`}},
+		{"openapi v2", "GET", "/openapi/v2", "", "", 200, []string{`"swagger":"2.0"`}},
 		{"part", "GET", pods + "/demo/ephemeralcontainers", "", "", 200, []string{`"name":"demo"`}},
 		{"patch a part", "PATCH", pods + "/demo/ephemeralcontainers", strategicType, addDebugger, 200, []string{`"name":"debugger"`, `"targetContainerName":"nginx"`}},
 		{"merge a part", "PATCH", pods + "/web/ephemeralcontainers", mergeType, addDebugger, 200, []string{`"name":"debugger"`}},
 		{"put a part", "PUT", pods + "/demo/ephemeralcontainers", "", `{"metadata":{"name":"demo"},"spec":{"ephemeralContainers":[{"name":"nginx","image":"b"}]}}`, 422,
 			[]string{`spec.ephemeralContainers[0].name: Duplicate value: \"nginx\"`}},
 		{"a part of nobody", "PATCH", pods + "/nobody/ephemeralcontainers", strategicType, addDebugger, 404, []string{"NotFound"}},
-		{"other patch of a part", "PATCH", pods + "/demo/ephemeralcontainers", "Content-Type: application/json-patch+json", "[]", 415, []string{"application/merge-patch+json, application/strategic-merge-patch+json"}},
+		{"other patch of a part", "PATCH", pods + "/demo/ephemeralcontainers", applyType, "{}", 415, []string{"application/merge-patch+json, application/strategic-merge-patch+json"}},
 		{"bad patch of a part", "PATCH", pods + "/demo/ephemeralcontainers", strategicType, `{"spec":{"x":1}}`, 400, []string{`unknown field \"spec.x\"`}},
 		{"dry run of what", "PATCH", patch + "&dryRun=Some", applyType, podYAML, 400, []string{"dryRun"}},
 

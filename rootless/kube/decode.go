@@ -197,25 +197,44 @@ func (d *decoder) decodeObject(v *value, path string, kind *Kind) {
 // Decode decodes the JSON of an object of this kind. Fields that are unknown or given twice are errors, in the API server's words. kind
 // and apiVersion may be missing, as they are in a request to an address that tells them.
 func (k *Kind) Decode(data []byte) (Object, error) {
-	o := k.New()
-	strict, err := kjson.UnmarshalStrict(data, o)
-	if err != nil {
-		return nil, fmt.Errorf("%[1]s in version %[2]q cannot be handled as a %[1]s: %[3]w", k.Name, k.Version, err)
-	}
-	if len(strict) > 0 {
-		words := make([]string, len(strict))
-		for i, err := range strict {
-			words[i] = err.Error()
-		}
-		return nil, fmt.Errorf("strict decoding error: %s", strings.Join(words, ", "))
+	o, unknown, err := k.unmarshal(data)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(unknown) > 0:
+		return nil, fmt.Errorf("strict decoding error: %s", strings.Join(unknown, ", "))
 	}
 	version, name := o.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
-	if name == "" && version == "" {
-		name, version = k.Name, k.GroupVersion().String()
-		o.GetObjectKind().SetGroupVersionKind(k.GroupVersion().WithKind(k.Name))
+	return k.typed(o, version, name)
+}
+
+// DecodeLeniently is Decode for clients that know of fields which are unknown here; it names them.
+func (k *Kind) DecodeLeniently(data []byte) (o Object, unknown []string, err error) {
+	if o, unknown, err = k.unmarshal(data); err != nil {
+		return nil, nil, err
 	}
-	if name != k.Name || version != k.GroupVersion().String() {
+	version, name := o.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
+	o, err = k.typed(o, version, name)
+	return o, unknown, err
+}
+
+func (k *Kind) unmarshal(data []byte) (o Object, unknown []string, err error) {
+	o = k.New()
+	strict, err := kjson.UnmarshalStrict(data, o)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%[1]s in version %[2]q cannot be handled as a %[1]s: %[3]w", k.Name, k.Version, err)
+	}
+	for _, err := range strict {
+		unknown = append(unknown, err.Error())
+	}
+	return o, unknown, nil
+}
+
+// typed gives a decoded object the kind's name. What it was called must be that, or nothing.
+func (k *Kind) typed(o Object, version, name string) (Object, error) {
+	if name+version != "" && (name != k.Name || version != k.GroupVersion().String()) {
 		return nil, fmt.Errorf("no kind %q is registered for version %q", name, version)
 	}
+	o.GetObjectKind().SetGroupVersionKind(k.GroupVersion().WithKind(k.Name))
 	return o, nil
 }

@@ -14,7 +14,7 @@
 // table.
 //
 // For an object that exists, ValidateUpdate says which changes are allowed and Equal whether there is one. A Part of a Pod, such as its ephemeral containers,
-// is changed by itself; Patch makes the changed Pod of what clients send. The rest are small
+// is changed by itself; Patch makes of an object what clients send, DecodeProtobuf reads the other form in which they send objects. The rest are small
 // pure functions that running a Pod needs: Environment, Command, Hostname, QOS, PullCredentials.
 //
 // What a Secret holds is in no error and no warning.

@@ -9,12 +9,14 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
-// Patch returns what a patch makes of an object: a JSON merge patch (RFC 7386) or, of which the former is the greater part, Kubernetes' strategic one. That
-// merges those lists whose elements have a name of some kind, as the tags of the API's types tell, and understands $patch, $retainKeys and
-// $setElementOrder; the last is not followed: new elements come after those that are there.
-func Patch(o Object, patch []byte, strategic bool) (Object, error) {
+// Patch returns the JSON of what a patch makes of an object, which is still to be decoded: a JSON patch (RFC 6902), a JSON merge patch (RFC 7386) or, of which the latter is the greater part, Kubernetes'
+// strategic one. That merges those lists whose elements have a name of some kind, as the tags of the API's types tell, and understands $patch, $retainKeys,
+// $deleteFromPrimitiveList and $setElementOrder; the last is not followed: new elements come after those that are there.
+func Patch(o Object, patch []byte, form types.PatchType) ([]byte, error) {
 	text, err := json.Marshal(o)
 	if err != nil {
 		return nil, err
@@ -23,6 +25,19 @@ func Patch(o Object, patch []byte, strategic bool) (Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	var merged any
+	if form == types.JSONPatchType {
+		merged, err = patchTree(before, patch)
+	} else {
+		merged, err = mergeTree(reflect.TypeOf(o), before, patch, form == types.StrategicMergePatchType)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(merged)
+}
+
+func mergeTree(t reflect.Type, before any, patch []byte, strategic bool) (any, error) {
 	change, err := readTree(patch)
 	if err != nil {
 		return nil, fmt.Errorf("decode the patch: %w", err)
@@ -30,14 +45,7 @@ func Patch(o Object, patch []byte, strategic bool) (Object, error) {
 	if _, isObject := change.(map[string]any); !isObject {
 		return nil, fmt.Errorf("decode the patch: it is no object")
 	}
-	merged, err := patcher{strategic}.merge(reflect.TypeOf(o), before, change)
-	if err != nil {
-		return nil, err
-	}
-	if text, err = json.Marshal(merged); err != nil {
-		return nil, err
-	}
-	return KindOf(o).Decode(text)
+	return patcher{strategic}.merge(t, before, change)
 }
 
 // readTree decodes JSON, numbers as they are written.
@@ -59,6 +67,7 @@ const (
 	patchDirective   = "$patch"
 	retainDirective  = "$retainKeys"
 	orderDirective   = "$setElementOrder/"
+	removeDirective  = "$deleteFromPrimitiveList/"
 	deletesDirective = "delete"
 )
 
@@ -97,12 +106,16 @@ func (p patcher) mergeMember(t reflect.Type, object map[string]any, key string, 
 		delete(object, key)
 		return nil
 	}
-	member, mergeKey := memberOf(t, key)
+	member, merges, mergeKey := memberOf(t, key)
 	var merged any
 	var err error
-	if list, isList := change.([]any); isList && p.strategic && mergeKey != "" {
+	if list, isList := change.([]any); isList && p.strategic && merges {
 		before, _ := object[key].([]any)
-		merged, err = p.mergeList(member, mergeKey, before, list)
+		if mergeKey == "" {
+			merged = union(before, list)
+		} else {
+			merged, err = p.mergeList(member, mergeKey, before, list)
+		}
 	} else {
 		merged, err = p.merge(member, object[key], change)
 	}
@@ -123,6 +136,18 @@ func directive(object map[string]any, key string, value any) error {
 			return fmt.Errorf("it is no list")
 		}
 		maps.DeleteFunc(object, func(member string, _ any) bool { return !slices.Contains(keys, any(member)) })
+		return nil
+	}
+	if name, ok := strings.CutPrefix(key, removeDirective); ok {
+		gone, isList := value.([]any)
+		if !isList {
+			return fmt.Errorf("it is no list")
+		}
+		if list, isList := object[name].([]any); isList {
+			object[name] = slices.DeleteFunc(list, func(element any) bool {
+				return slices.ContainsFunc(gone, func(g any) bool { return sameTree(g, element) })
+			})
+		}
 		return nil
 	}
 	return fmt.Errorf("unknown directive")
@@ -164,6 +189,16 @@ func (p patcher) mergeList(t reflect.Type, mergeKey string, before, changes []an
 	return before, nil
 }
 
+// union adds elements that have no names, if they are not there.
+func union(before, changes []any) []any {
+	for _, change := range changes {
+		if !slices.ContainsFunc(before, func(b any) bool { return sameTree(b, change) }) {
+			before = append(before, change)
+		}
+	}
+	return before
+}
+
 // isDirective tells an element of a list that says only what is to become of the list.
 func isDirective(element any, value string) bool {
 	object, ok := element.(map[string]any)
@@ -178,31 +213,31 @@ func nameOf(element any, mergeKey string) (name string, ok bool) {
 	return fmt.Sprint(object[mergeKey]), true
 }
 
-// memberOf is the type of an object's member, and what tells the elements of one apart that is a list to be merged. Of a member that no type has the type is
-// nil: whoever decodes the whole will refuse it.
-func memberOf(t reflect.Type, key string) (member reflect.Type, mergeKey string) {
+// memberOf is the type of an object's member, whether it is a list to be merged, and what tells its elements apart if that is so. Of a member that no type has
+// the type is nil: whoever decodes the whole will find it.
+func memberOf(t reflect.Type, key string) (member reflect.Type, merges bool, mergeKey string) {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch {
 	case t == nil:
-		return nil, ""
+		return nil, false, ""
 	case t.Kind() == reflect.Map:
-		return t.Elem(), ""
+		return t.Elem(), false, ""
 	case t.Kind() != reflect.Struct:
-		return nil, ""
+		return nil, false, ""
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous && name == "" {
-			if member, mergeKey = memberOf(f.Type, key); member != nil {
-				return member, mergeKey
+			if member, merges, mergeKey = memberOf(f.Type, key); member != nil {
+				return member, merges, mergeKey
 			}
 		}
 		if name == key {
-			return f.Type, f.Tag.Get("patchMergeKey")
+			return f.Type, strings.Contains(f.Tag.Get("patchStrategy"), "merge"), f.Tag.Get("patchMergeKey")
 		}
 	}
-	return nil, ""
+	return nil, false, ""
 }

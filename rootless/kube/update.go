@@ -64,8 +64,11 @@ func adoptLabels(stored, applied metav1.Object) {
 
 func adoptPod(stored, applied *corev1.Pod) {
 	adoptLabels(stored, applied)
-	stored.Spec = *placed(applied, stored)
-	stored.Generation++
+	spec := placed(applied, stored)
+	if !equality.Semantic.DeepEqual(spec, &stored.Spec) { // only specs are counted
+		stored.Generation++
+	}
+	stored.Spec = *spec
 }
 
 // placed is the spec of pod on the node where the old one is, with the ephemeral containers that have joined it, since a manifest says

@@ -12,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/peapod/peapod/rootless/controller"
@@ -132,11 +131,8 @@ func (n *Node) complete(o kube.Object) {
 	if o.GetName() != "" || o.GetGenerateName() == "" {
 		return
 	}
-	const most = 58 // names of Pods are host names: 63 characters
-	base := o.GetGenerateName()
-	base = base[:min(len(base), most)]
 	for {
-		o.SetName(base + rand.String(5))
+		o.SetName(kube.GenerateName(o.GetGenerateName()))
 		if _, err := n.registry.get(kind, o.GetNamespace(), o.GetName()); err != nil {
 			return
 		}

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,9 +25,8 @@ func (n *Node) ChangePart(_ context.Context, part *kube.Part, namespace, name st
 	if err != nil {
 		return nil, err
 	}
-	if asked.ResourceVersion != "" && asked.ResourceVersion != stored.ResourceVersion {
-		return nil, apierrors.NewConflict(kube.Pods.GroupResource(), name,
-			errors.New("the object has been modified; please apply your changes to the latest version and try again"))
+	if err := checkVersion(asked, stored); err != nil {
+		return nil, err
 	}
 	wanted := stored.DeepCopy()
 	part.Take(wanted, asked)
@@ -36,12 +34,9 @@ func (n *Node) ChangePart(_ context.Context, part *kube.Part, namespace, name st
 	if errs := part.Validate(wanted, stored, n.features()); len(errs) > 0 {
 		return nil, apierrors.NewInvalid(kube.Pods.GroupKind(), name, errs)
 	}
-	known := kube.WithoutEffect(stored, n.features())
-	result := &api.ApplyResult{Object: wanted, Outcome: api.Configured}
-	for _, line := range kube.WithoutEffect(wanted, n.features()) {
-		if !slices.Contains(known, line) {
-			result.Warnings = append(result.Warnings, line)
-		}
+	result := &api.ApplyResult{
+		Object: wanted, Outcome: api.Configured,
+		Warnings: newWarnings(kube.WithoutEffect(wanted, n.features()), kube.WithoutEffect(stored, n.features())),
 	}
 	if equality.Semantic.DeepEqual(wanted.Spec, stored.Spec) {
 		result.Outcome = api.Unchanged
@@ -62,4 +57,9 @@ func (n *Node) ChangePart(_ context.Context, part *kube.Part, namespace, name st
 		p.post(lifecycle.Updated{Object: changed.(*corev1.Pod).DeepCopy()})
 	}
 	return result, nil
+}
+
+// newWarnings are those that nobody has been told when the stored object was applied.
+func newWarnings(now, before []string) []string {
+	return slices.DeleteFunc(now, func(line string) bool { return slices.Contains(before, line) })
 }

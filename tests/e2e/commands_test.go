@@ -118,12 +118,14 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("process %s still runs", args[0])
 }
 
-// condition answers [host4] and [host6]: this machine has an address of that family that is not loopback; and [bare]: the user has no
-// subordinate ids.
+// condition answers [host4] and [host6]: this machine has an address of that family that is not loopback; [bare]: the user has no
+// subordinate ids; and [kubectl]: one that is new enough is installed.
 func condition(name string) (bool, error) {
 	switch name {
 	case "bare":
 		return os.Getenv(bareVariable) != "", nil
+	case "kubectl":
+		return hasKubectl(), nil
 	case "host4":
 		return hostAddress(true) != "", nil
 	case "host6":

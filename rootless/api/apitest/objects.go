@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,6 +169,33 @@ func (b *Backend) ApplyObject(_ context.Context, o kube.Object, options api.Appl
 	}
 	if !options.DryRun && outcome != api.Unchanged {
 		b.store(map[api.Outcome]watch.EventType{api.Created: watch.Added, api.Configured: watch.Modified}[outcome], next)
+	}
+	return &api.ApplyResult{Object: clone(next), Outcome: outcome, Warnings: slices.Clone(b.Warnings)}, nil
+}
+
+// ChangeObject is api.Backend's. It knows conflicts, and no other rules for Pods.
+func (b *Backend) ChangeObject(
+	_ context.Context, kind *kube.Kind, namespace, name string, change func(kube.Object) (kube.Object, error), options api.ApplyOptions,
+) (*api.ApplyResult, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	stored, err := b.find(kind, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := change(clone(stored))
+	if err != nil {
+		return nil, err
+	}
+	if v := wanted.GetResourceVersion(); v != "" && v != stored.GetResourceVersion() {
+		return nil, apierrors.NewConflict(kind.GroupResource(), name, errors.New("the object has been modified"))
+	}
+	outcome, next, err := adopt(kind, wanted, stored)
+	if err != nil {
+		return nil, err
+	}
+	if !options.DryRun && outcome != api.Unchanged {
+		b.store(watch.Modified, next)
 	}
 	return &api.ApplyResult{Object: clone(next), Outcome: outcome, Warnings: slices.Clone(b.Warnings)}, nil
 }
