@@ -121,7 +121,7 @@ var table = map[string]rule{
 	"spec.volumes.name":                                  {class: whole},
 	"spec.volumes.emptyDir":                              {class: honoured},
 	"spec.volumes.emptyDir.medium":                       {class: whole},
-	"spec.volumes.emptyDir.sizeLimit":                    {class: whole}, // but see WithoutEffect
+	"spec.volumes.emptyDir.sizeLimit":                    {class: whole},
 	"spec.volumes.emptyDir.mode":                         {class: whole},
 	"spec.volumes.hostPath":                              {class: whole},
 	"spec.volumes.configMap":                             {class: whole},
@@ -353,9 +353,6 @@ func WithoutEffect(o Object, features Features) []string {
 			lines = append(lines, f.path.String()+": has no effect "+f.rule.reason)
 		}
 	}
-	if pod, ok := o.(*corev1.Pod); ok {
-		lines = append(lines, unmeasured(pod)...)
-	}
 	return lines
 }
 
@@ -371,16 +368,4 @@ func unsupported(found []finding) field.ErrorList {
 		}
 	}
 	return errs
-}
-
-// unmeasured names the limits of folders on a disk: nobody counts what is in them.
-func unmeasured(pod *corev1.Pod) []string {
-	var lines []string
-	for i := range pod.Spec.Volumes {
-		if e := pod.Spec.Volumes[i].EmptyDir; e != nil && e.Medium == corev1.StorageMediumDefault && e.SizeLimit != nil && !e.SizeLimit.IsZero() {
-			at := field.NewPath("spec", "volumes").Index(i).Child("emptyDir", "sizeLimit")
-			lines = append(lines, at.String()+": has no effect on a disk, but with medium Memory")
-		}
-	}
-	return lines
 }

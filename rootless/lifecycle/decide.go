@@ -43,7 +43,7 @@ func (s *step) checkDeadline() {
 // forever is a time that nobody will live to see the end of, and that can be added to another.
 const forever = 100 * 365 * 24 * time.Hour
 
-// end takes the Pod down: containers, sandbox, and if it is to be deleted, the object.
+// end takes the Pod down: containers, sandbox, and if it is to be deleted, the object; else its volumes, since nothing will use them again.
 func (s *step) end() {
 	s.stopAll()
 	if !s.allIdle() || s.Volumes.Phase == MountingVolumes {
@@ -57,7 +57,9 @@ func (s *step) end() {
 		if s.deleting() {
 			s.Finished = true
 			s.do(Finish{})
+			return
 		}
+		s.removeVolumes()
 	}
 }
 

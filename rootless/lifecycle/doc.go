@@ -40,6 +40,7 @@
 //	volumes      none ──MountVolumes──▶ mounting ──VolumesReady──▶ ready      (asked for anew by each node)
 //	              ▲                        │
 //	              └── wait 0.5 s, 1 s, … ──┘ VolumesFailed; or VolumeSourceChanged
+//	              the Pod is over and its sandbox removed ──RemoveVolumes──▶ removed
 //
 //	container    waiting ──StartContainer──▶ starting ──ContainerStarted──▶ running ──StopContainer──▶ stopping
 //	              ▲   ▲                         │                              │                          │
@@ -62,7 +63,8 @@
 // reports only what changes (ProbeChanged), so a probe that goes well costs no step.
 //
 // Deletion at any point leads to: stop what runs, wait for starts and the sandbox that were asked for, RemoveSandbox, Finish. Pulls are
-// not waited for. A Pod that ran to its end (restartPolicy Never or OnFailure) goes the same way up to RemoveSandbox, and stays.
+// not waited for. A Pod that ran to its end (restartPolicy Never or OnFailure), or was put to it (a deadline, an eviction), goes the same way up to
+// RemoveSandbox, loses its volumes, and stays.
 //
 // A restarted node loads the facts and tells what it found as ordinary events (ContainerExited for what died, SandboxLost,
 // ContainerStarted for a start whose answer was lost). These are noted, and nothing is asked for yet. Then comes Adopted, which

@@ -25,6 +25,9 @@ type (
 		At    time.Time
 	}
 
+	// Evicted says that the Pod takes what the machine does not give it: it has to end, as failed. Message tells users of what it took too much.
+	Evicted struct{ Message string }
+
 	// SandboxReady answers CreateSandbox.
 	SandboxReady struct{ IPs []string } // IPv4 first
 	// SandboxFailed answers CreateSandbox: nothing of it is left.
@@ -100,6 +103,7 @@ func (Adopted) event()          {}
 func (Tick) event()             {}
 func (Updated) event()          {}
 func (DeleteRequested) event()  {}
+func (Evicted) event()          {}
 func (SandboxReady) event()     {}
 func (SandboxFailed) event()    {}
 func (SandboxLost) event()      {}

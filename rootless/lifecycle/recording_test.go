@@ -219,6 +219,8 @@ func (s *story) event(words []string) Event {
 		object.Spec.Containers[0].Image = arg(1)
 		object.Generation++
 		return Updated{Object: object}
+	case "evicted":
+		return Evicted{Message: rest(1)}
 	case "sandbox-ready":
 		return SandboxReady{IPs: words[1:]}
 	case "sandbox-failed":

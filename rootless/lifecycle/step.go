@@ -74,6 +74,8 @@ func (s *step) note(e Event) {
 		s.updated(e.Object)
 	case DeleteRequested:
 		s.deleteRequested(e)
+	case Evicted:
+		s.evicted(e)
 	case SandboxReady, SandboxFailed, SandboxLost, SandboxRemoved:
 		s.noteSandbox(e)
 	case VolumesReady, VolumesFailed, VolumeSourceChanged:
@@ -143,6 +145,15 @@ func (s *step) deleteRequested(e DeleteRequested) {
 	}
 	s.Object = s.Object.DeepCopy()
 	s.Object.DeletionTimestamp, s.Object.DeletionGracePeriodSeconds = &deadline, &grace
+}
+
+// evicted puts an end to the Pod, if nothing has yet.
+func (s *step) evicted(e Evicted) {
+	if s.deleting() || s.over() {
+		return
+	}
+	s.Failure = &Failure{Reason: evicted, Message: e.Message}
+	s.emit(corev1.EventTypeWarning, evicted, "", "%s", e.Message)
 }
 
 func (s *step) noteSandbox(e Event) {

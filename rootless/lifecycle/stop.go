@@ -7,6 +7,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// evicted is the reason of a Pod that took too much, and evictionGrace how many seconds its containers have to end: at once, but for their hooks
+// and what they do at SIGTERM (kubernetes/pkg/kubelet/eviction, immediateEvictionGracePeriodSeconds).
+const (
+	evicted       = "Evicted"
+	evictionGrace = 1
+)
+
 // minGrace is what a container gets, in seconds, when its hook or others have used up the time: the kubelet's.
 const minGrace = 2
 
@@ -83,8 +90,11 @@ func (s *step) stopAll() {
 	}
 }
 
-// grace is the Pod's own termination grace period in seconds.
+// grace is the Pod's own termination grace period in seconds, unless it is evicted.
 func (s *step) grace() int64 {
+	if s.Failure != nil && s.Failure.Reason == evicted {
+		return evictionGrace
+	}
 	if period := s.Object.Spec.TerminationGracePeriodSeconds; period != nil {
 		return clampGrace(*period)
 	}

@@ -16,6 +16,7 @@ const (
 	MountingVolumes VolumesPhase = "mounting"
 	HaveVolumes     VolumesPhase = "ready"
 	FailedVolumes   VolumesPhase = "failed"
+	RemovedVolumes  VolumesPhase = "removed" // of a Pod that is over
 )
 
 // Volumes are the facts about the Pod's volumes. A Pod without any never asks for them.
@@ -42,6 +43,8 @@ type (
 
 	// MountVolumes asks for all volumes of the Pod; those that are there are brought up to date. Answer: VolumesReady or VolumesFailed.
 	MountVolumes struct{}
+	// RemoveVolumes asks for the removal of what goes with the Pod, as it is over. No answer.
+	RemoveVolumes struct{}
 )
 
 // VolumeFailure tells why a volume is not there.
@@ -59,6 +62,7 @@ func (VolumesReady) event()        {}
 func (VolumesFailed) event()       {}
 func (VolumeSourceChanged) event() {}
 func (MountVolumes) action()       {}
+func (RemoveVolumes) action()      {}
 
 // haveVolumes says whether the Pod's volumes are there; if not, it asks for them when that is due.
 func (s *step) haveVolumes() bool {
@@ -73,6 +77,14 @@ func (s *step) haveVolumes() bool {
 		s.do(MountVolumes{})
 	}
 	return false
+}
+
+// removeVolumes asks once, and again after the node was: the last one may have been about to.
+func (s *step) removeVolumes() {
+	if len(s.Object.Spec.Volumes) > 0 && s.Volumes.Phase != RemovedVolumes {
+		s.Volumes = Volumes{Phase: RemovedVolumes}
+		s.do(RemoveVolumes{})
+	}
 }
 
 func (s *step) noteVolumes(e Event) {

@@ -47,6 +47,7 @@ func (p *pod) loop() {
 	defer p.node.loops.Done()
 	defer p.timer.Stop()
 	defer p.stopProbing()
+	defer p.watchSizes()()
 	for {
 		e, ok := p.mailbox.take(p.node.stopping)
 		if !ok {
@@ -93,6 +94,8 @@ func (p *pod) perform(a lifecycle.Action) {
 		p.do(func() lifecycle.Event { return p.removeSandbox() })
 	case lifecycle.MountVolumes:
 		p.do(func() lifecycle.Event { return p.mountVolumes(object) })
+	case lifecycle.RemoveVolumes:
+		p.do(func() lifecycle.Event { return p.dropVolumes() })
 	case lifecycle.PullImage:
 		p.do(func() lifecycle.Event { return p.pullImage(object, a) })
 	case lifecycle.StartContainer:

@@ -158,13 +158,35 @@ func (p *pod) endVolumes() error {
 	return p.node.removeVolumes(p.uid)
 }
 
-// removeVolumes takes off a Pod's volumes and removes those that go with it, and its runtime directory, which they are in. As long as
-// something is mounted there, which may be a folder of the user's, nothing is removed.
-func (n *Node) removeVolumes(uid types.UID) error {
+// dropVolumes answers lifecycle.RemoveVolumes.
+func (p *pod) dropVolumes() lifecycle.Event {
+	p.volumes.mu.Lock()
+	defer p.volumes.mu.Unlock()
+	if p.volumes.ended {
+		return nil
+	}
+	p.volumes.mounted = false
+	if err := p.node.emptyVolumes(p.uid); err != nil {
+		p.log.Error("remove the volumes of a Pod that is over", "error", err)
+	}
+	return nil
+}
+
+// emptyVolumes takes off a Pod's volumes and removes those that go with it. As long as something is mounted there, which may be a folder of
+// the user's, nothing is removed.
+func (n *Node) emptyVolumes(uid types.UID) error {
 	if err := volume.Unmount(n.paths.PodVolumes(uid)); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(n.paths.PodData(uid)), os.RemoveAll(n.paths.PodRun(uid)))
+	return os.RemoveAll(n.paths.PodData(uid))
+}
+
+// removeVolumes does the same and removes the Pod's runtime directory, which they are in.
+func (n *Node) removeVolumes(uid types.UID) error {
+	if err := n.emptyVolumes(uid); err != nil {
+		return err
+	}
+	return os.RemoveAll(n.paths.PodRun(uid))
 }
 
 // removeStrayVolumes removes folders of Pods that are no more.

@@ -36,7 +36,7 @@
 //
 // # Not promised
 //
-// The size of an emptyDir on a disk is not bounded. A part that was found by subPath does not follow a later change of a projection, as in a
+// The size of an emptyDir on a disk is not bounded: it is looked at now and then (Usage). A part that was found by subPath does not follow a later change of a projection, as in a
 // cluster. Mounts that a container makes in a volume with mountPropagation Bidirectional are seen by the containers of its Pod, and in M, but
 // not by the host: M is a slave.
 package volume
