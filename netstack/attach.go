@@ -23,6 +23,8 @@ type Endpoint struct {
 	Addrs     Addrs  // zero: any free ones
 	// HostLoopback opens the host's loopback: see HostLoopback4.
 	HostLoopback bool
+	// Bandwidth is set when the Pod is attached, and stays.
+	Bandwidth Bandwidth
 }
 
 func (e Endpoint) check() error {
@@ -54,6 +56,7 @@ func (h *Hub) attach(podNetns *os.File, e Endpoint) (Addrs, error) {
 	}
 	for _, step := range []func() error{
 		func() error { return h.plug(podNetns, e) },
+		func() error { return h.shapePod(pod, e) },
 		func() error { return h.configurePod(pod, e.Addrs) },
 		func() error { return h.awaitPod(pod, e) },
 	} {

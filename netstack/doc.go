@@ -53,6 +53,10 @@
 // and an address in the ranges is dialed from the hub. It works alike with every engine and needs nothing of the kernel; the price is that the Pod sees
 // the gateway as its client, and that bytes are copied. The host itself reaches a Service by a published port only.
 //
+// # Limits
+//
+// An [Endpoint] may bound what goes to the Pod and what comes from it ([Bandwidth]): the kernel delays the packets on the veth, whoever they are from.
+//
 // # Not promised
 //
 // Connections to the outside end with the process that relays them. Protocols other than TCP, UDP and echo requests stay inside.

@@ -21,6 +21,8 @@ func Validate(pod *corev1.Pod, features Features) field.ErrorList {
 	errs := validateMetadata(&pod.ObjectMeta)
 	errs = append(errs, validateClaimNames(pod)...)
 	errs = append(errs, validateSpec(&pod.Spec, field.NewPath("spec"))...)
+	_, _, bandwidth := Bandwidth(pod)
+	errs = append(errs, bandwidth...)
 	errs = append(errs, validateHostPorts(&pod.Spec, features, field.NewPath("spec"))...)
 	return append(errs, unsupported(findings(pod, features))...)
 }

@@ -64,9 +64,10 @@ func (p *pod) useHostNetwork(object *corev1.Pod, n podNetwork) (podNetwork, erro
 
 func (p *pod) endpoint(object *corev1.Pod) (netstack.Endpoint, error) {
 	names, err := p.node.names(object)
+	ingress, egress, _ := kube.Bandwidth(object) // which was checked when the Pod was taken
 	return netstack.Endpoint{
 		ID: string(p.uid), Name: p.name, Namespace: p.namespace, Hostname: names.Host, Subdomain: object.Spec.Subdomain,
-		HostLoopback: object.Annotations[hostLoopback] == "true",
+		HostLoopback: object.Annotations[hostLoopback] == "true", Bandwidth: netstack.Bandwidth{ToPod: ingress, FromPod: egress},
 	}, err
 }
 
