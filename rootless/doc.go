@@ -28,7 +28,8 @@
 //     and nothing of the old root is left in it (pivot). The pid, network, ipc, uts and cgroup namespaces: what has no name in them cannot be
 //     reached by a call.
 //  3. P, the user namespace of the Pod (sandbox): all capabilities of a container are capabilities in it, so it has none over a mount, a
-//     network or a process of another Pod, of the store or of the host. It is nested in U.
+//     network or a process of another Pod, of the store or of the host. It is nested in U, with U's ids: hostUsers false asks for this wall, and for ids
+//     that no other Pod has, which an ordinary user cannot give.
 //  4. What comes in does not bring anything: the interpreter is not dumpable on its way (hide), is a sealed memfd that is nobody's file
 //     (plan/program.go), and closes what it was given (plan.CloseOnExec). Devices, terminals and masks are checked to be what they should. It
 //     can be stopped by a signal from inside; then its caller waits, and kills it after two minutes.

@@ -39,6 +39,8 @@ const (
 	oneNode     = "on a single node"
 	noAccount   = "without service accounts"
 	noMAC       = "for an ordinary user, who cannot choose a profile"
+	ownUsers    = "because every Pod is in a user namespace of its own, with the ids that the user's other Pods have"
+	nodesLabel  = "because containers have the SELinux label of the node, if the machine has SELinux"
 	noResizing  = "because resources are not changed while a container runs"
 	noCgroups   = "because no cgroup is delegated to this user (a systemd user session does that)"
 	noClaims    = "devices cannot be claimed without a control plane"
@@ -107,7 +109,7 @@ var table = map[string]rule{
 	"spec.setHostnameAsFQDN":             {class: whole},
 	"spec.os":                            {class: honoured},
 	"spec.os.name":                       {class: whole},
-	"spec.hostUsers":                     {class: notYet, same: is(true)},
+	"spec.hostUsers":                     {class: noEffect, reason: ownUsers, same: is(true)},
 	"spec.schedulingGates":               {class: noEffect, reason: oneNode},
 	"spec.resourceClaims":                {class: never, reason: noClaims},
 	"spec.resources":                     {class: notYet},
@@ -175,7 +177,7 @@ var table = map[string]rule{
 	"spec.volumes.ephemeral.volumeClaimTemplate.spec.dataSourceRef":             {class: noEffect, reason: oneStorage},
 	"spec.volumes.ephemeral.volumeClaimTemplate.spec.volumeAttributesClassName": {class: noEffect, reason: oneStorage},
 
-	"spec.securityContext.seLinuxOptions":                  {class: notYet},
+	"spec.securityContext.seLinuxOptions":                  {class: noEffect, reason: nodesLabel},
 	"spec.securityContext.windowsOptions":                  {class: never, reason: "containers run on Linux"},
 	"spec.securityContext.runAsUser":                       {class: whole},
 	"spec.securityContext.runAsGroup":                      {class: whole},
@@ -189,7 +191,7 @@ var table = map[string]rule{
 	"spec.securityContext.seccompProfile.type":             {class: whole},
 	"spec.securityContext.seccompProfile.localhostProfile": {class: whole},
 	"spec.securityContext.appArmorProfile":                 {class: noEffect, reason: noMAC},
-	"spec.securityContext.seLinuxChangePolicy":             {class: notYet},
+	"spec.securityContext.seLinuxChangePolicy":             {class: noEffect, reason: nodesLabel},
 
 	"spec.containers.name":                            {class: whole},
 	"spec.containers.image":                           {class: whole},
@@ -231,7 +233,7 @@ var table = map[string]rule{
 	"spec.containers.tty":                             {class: whole},
 	"spec.containers.securityContext.capabilities":    {class: whole},
 	"spec.containers.securityContext.privileged":      {class: whole},
-	"spec.containers.securityContext.seLinuxOptions":  {class: notYet},
+	"spec.containers.securityContext.seLinuxOptions":  {class: noEffect, reason: nodesLabel},
 	"spec.containers.securityContext.windowsOptions":  {class: never, reason: "containers run on Linux"},
 	"spec.containers.securityContext.runAsUser":       {class: whole},
 	"spec.containers.securityContext.runAsGroup":      {class: whole},

@@ -29,3 +29,34 @@ func validateHostNamespaces(spec *corev1.PodSpec, path *field.Path) field.ErrorL
 	}
 	return errs
 }
+
+// validateHostUsers is about what a Pod cannot have in a user namespace of its own, and what it cannot have without. Here every Pod has one, but a
+// manifest is to mean the same in a cluster. path is the spec's.
+func validateHostUsers(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if spec.HostUsers == nil || *spec.HostUsers {
+		for i := range spec.InitContainers {
+			errs = append(errs, validateUnmasked(&spec.InitContainers[i], path.Child("initContainers").Index(i))...)
+		}
+		for i := range spec.Containers {
+			errs = append(errs, validateUnmasked(&spec.Containers[i], path.Child("containers").Index(i))...)
+		}
+		return errs
+	}
+	for _, of := range []struct {
+		name string // as Kubernetes spells it
+		host bool
+	}{{"hostNetwork", spec.HostNetwork}, {"HostPID", spec.HostPID}, {"HostIPC", spec.HostIPC}} {
+		if of.host {
+			errs = append(errs, field.Forbidden(path.Child(of.name), "when `hostUsers` is false"))
+		}
+	}
+	return errs
+}
+
+func validateUnmasked(c *corev1.Container, path *field.Path) field.ErrorList {
+	if s := c.SecurityContext; s != nil && s.ProcMount != nil && *s.ProcMount == corev1.UnmaskedProcMount {
+		return field.ErrorList{field.Invalid(path.Child("securityContext", "procMount"), *s.ProcMount, "`hostUsers` must be false to use `Unmasked`")}
+	}
+	return nil
+}

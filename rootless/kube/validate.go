@@ -42,6 +42,7 @@ func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs = append(errs, validateDNSConfig(spec.DNSConfig, spec.DNSPolicy, path.Child("dnsConfig"))...)
 	errs = append(errs, validatePodSecurity(spec.SecurityContext, path.Child("securityContext"))...)
 	errs = append(errs, validateHostNamespaces(spec, path.Child("securityContext"))...)
+	errs = append(errs, validateHostUsers(spec, path)...)
 	errs = append(errs, validateHostAliases(spec.HostAliases, path.Child("hostAliases"))...)
 	errs = append(errs, validateHostname(spec, path)...)
 	if class := spec.RuntimeClassName; class != nil {
@@ -154,6 +155,9 @@ func validatePodSecurity(security *corev1.PodSecurityContext, path *field.Path) 
 	errs = append(errs, validateSeccomp(security.SeccompProfile, path.Child("seccompProfile"))...)
 	if p := security.SupplementalGroupsPolicy; p != nil {
 		errs = append(errs, oneOf(path.Child("supplementalGroupsPolicy"), *p, corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)...)
+	}
+	if p := security.SELinuxChangePolicy; p != nil {
+		errs = append(errs, oneOf(path.Child("seLinuxChangePolicy"), *p, corev1.SELinuxChangePolicyMountOption, corev1.SELinuxChangePolicyRecursive)...)
 	}
 	return append(errs, validateSysctls(security.Sysctls, path.Child("sysctls"))...)
 }
