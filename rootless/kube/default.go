@@ -26,6 +26,11 @@ func Default(pod *corev1.Pod) {
 			}
 		}
 	}
+	if spec.Resources != nil {
+		roundUp(spec.Resources.Limits)
+		roundUp(spec.Resources.Requests)
+	}
+	defaultPodRequests(pod)
 	for i := range spec.EphemeralContainers {
 		defaultContainer((*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon))
 	}

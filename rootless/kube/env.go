@@ -266,25 +266,3 @@ func expand(s string, lookup func(name string) (string, bool)) string {
 		}
 	}
 }
-
-// QOS is the Pod's quality of service class: Guaranteed if every container has equal limits and requests of CPU and memory,
-// BestEffort if none has any, else Burstable.
-func QOS(pod *corev1.Pod) corev1.PodQOSClass {
-	guaranteed, anything := true, false
-	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range containers {
-			for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-				limit, request := containers[i].Resources.Limits[name], containers[i].Resources.Requests[name]
-				anything = anything || limit.Sign() > 0 || request.Sign() > 0
-				guaranteed = guaranteed && limit.Sign() > 0 && limit.Cmp(request) == 0
-			}
-		}
-	}
-	switch {
-	case !anything:
-		return corev1.PodQOSBestEffort
-	case guaranteed:
-		return corev1.PodQOSGuaranteed
-	}
-	return corev1.PodQOSBurstable
-}

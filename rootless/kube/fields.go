@@ -112,7 +112,7 @@ var table = map[string]rule{
 	"spec.hostUsers":                     {class: noEffect, reason: ownUsers, same: is(true)},
 	"spec.schedulingGates":               {class: noEffect, reason: oneNode},
 	"spec.resourceClaims":                {class: never, reason: noClaims},
-	"spec.resources":                     {class: notYet},
+	"spec.resources":                     {class: noEffect, reason: noCgroups, with: cgroups}, // but see validatePodResources
 	"spec.hostnameOverride":              {class: whole},
 	"spec.schedulingGroup":               {class: noEffect, reason: oneNode},
 	"spec.evictionResponders":            {class: noEffect, reason: oneNode},

@@ -9,7 +9,8 @@ const (
 )
 
 // OOMScoreAdj is how likely the kernel is to choose a container's processes when memory runs out, from -1000 to 1000 (proc(5),
-// oom_score_adj): the less of the machine's memory a container has asked for, the likelier. capacity is that memory in bytes.
+// oom_score_adj): the less of the machine's memory a container has asked for, the likelier. What the Pod has asked for beyond that is shared out
+// among its containers. capacity is that memory in bytes.
 func OOMScoreAdj(pod *corev1.Pod, c *corev1.Container, capacity int64) int {
 	switch QOS(pod) {
 	case corev1.PodQOSGuaranteed:
@@ -17,6 +18,12 @@ func OOMScoreAdj(pod *corev1.Pod, c *corev1.Container, capacity int64) int {
 	case corev1.PodQOSBestEffort:
 		return bestEffortOOM
 	}
-	score := 1000 - int(1000*c.Resources.Requests.Memory().AsApproximateFloat64()/float64(capacity))
+	request := c.Resources.Requests.Memory().AsApproximateFloat64()
+	if whole := podResources(pod); whole != nil {
+		together := containerRequests(&pod.Spec)
+		rest := whole.Requests.Memory().AsApproximateFloat64() - together.Memory().AsApproximateFloat64()
+		request += max(rest, 0) / float64(len(pod.Spec.Containers)+len(pod.Spec.InitContainers))
+	}
+	score := 1000 - int(1000*request/float64(capacity))
 	return min(max(score, 1000+guaranteedOOM), bestEffortOOM-1)
 }

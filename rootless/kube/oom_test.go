@@ -37,3 +37,17 @@ func TestOOMScoreAdj(t *testing.T) {
 		}
 	}
 }
+
+// TestOOMScoreAdjOfPods shares out what a Pod asks for beyond its containers.
+func TestOOMScoreAdjOfPods(t *testing.T) {
+	requests := func(memory string) corev1.ResourceRequirements {
+		return corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory)}}
+	}
+	whole := requests("4Gi")
+	pod := &corev1.Pod{Spec: corev1.PodSpec{Resources: &whole, Containers: []corev1.Container{{Resources: requests("2Gi")}, {}}}}
+	for i, want := range []int{625, 875} { // 2+1 and 0+1 of 8
+		if got := OOMScoreAdj(pod, &pod.Spec.Containers[i], 8<<30); got != want {
+			t.Errorf("container %d: %d, want %d", i, got, want)
+		}
+	}
+}

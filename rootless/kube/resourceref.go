@@ -12,7 +12,7 @@ import (
 )
 
 // ResourceValue is what a resourceFieldRef refers to: a limit or request of the container, or of the one that it names, in units of the divisor, rounded
-// up. Where there is no limit it is what the node has.
+// up. Where there is no limit it is the Pod's, or else what the node has.
 func ResourceValue(pod *corev1.Pod, container *corev1.Container, ref *corev1.ResourceFieldSelector, node Node) (string, error) {
 	if ref.ContainerName != "" && ref.ContainerName != container.Name {
 		if container = containerNamed(pod, ref.ContainerName); container == nil {
@@ -27,6 +27,11 @@ func ResourceValue(pod *corev1.Pod, container *corev1.Container, ref *corev1.Res
 	quantity, ok := list[corev1.ResourceName(name)]
 	if which == "limits" && (!ok || quantity.IsZero()) {
 		quantity = node.Allocatable[corev1.ResourceName(name)]
+		if whole := podResources(pod); whole != nil {
+			if limit := whole.Limits[corev1.ResourceName(name)]; !limit.IsZero() {
+				quantity = limit
+			}
+		}
 	}
 	divisor := ref.Divisor
 	if divisor.IsZero() {

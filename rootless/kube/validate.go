@@ -43,6 +43,7 @@ func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs = append(errs, validatePodSecurity(spec.SecurityContext, path.Child("securityContext"))...)
 	errs = append(errs, validateHostNamespaces(spec, path.Child("securityContext"))...)
 	errs = append(errs, validateHostUsers(spec, path)...)
+	errs = append(errs, validatePodResources(spec, path.Child("resources"))...)
 	errs = append(errs, validateHostAliases(spec.HostAliases, path.Child("hostAliases"))...)
 	errs = append(errs, validateHostname(spec, path)...)
 	if class := spec.RuntimeClassName; class != nil {

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -215,26 +214,18 @@ func splitSubscript(path string) (parent, key string, ok bool) {
 }
 
 func validateResources(resources *corev1.ResourceRequirements, path *field.Path) field.ErrorList {
-	errs := validateQuantities(resources.Limits, path.Child("limits"))
-	errs = append(errs, validateQuantities(resources.Requests, path.Child("requests"))...)
+	errs := validateRequirements(resources, validateResourceName, path)
 	if len(resources.Claims) > 0 {
 		errs = append(errs, field.Forbidden(path.Child("claims"), "not supported by peapod: "+noClaims))
-	}
-	for _, name := range sortedNames(resources.Requests) {
-		request := resources.Requests[name]
-		if limit, ok := resources.Limits[name]; ok && request.Cmp(limit) > 0 {
-			errs = append(errs, field.Invalid(path.Child("requests"), request.String(),
-				fmt.Sprintf("must be less than or equal to %s limit of %s", name, limit.String())))
-		}
 	}
 	return errs
 }
 
-func validateQuantities(list corev1.ResourceList, path *field.Path) field.ErrorList {
+func validateQuantities(list corev1.ResourceList, nameIsValid func(string, *field.Path) field.ErrorList, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for _, name := range sortedNames(list) {
 		at := path.Key(string(name))
-		errs = append(errs, validateResourceName(string(name), at)...)
+		errs = append(errs, nameIsValid(string(name), at)...)
 		if quantity := list[name]; quantity.Sign() < 0 {
 			errs = append(errs, field.Invalid(at, quantity.String(), "must be greater than or equal to 0"))
 		}
@@ -250,7 +241,7 @@ func validateResourceName(name string, path *field.Path) field.ErrorList {
 	case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
 		return nil
 	}
-	if strings.Contains(name, "/") || strings.HasPrefix(name, corev1.ResourceHugePagesPrefix) {
+	if strings.Contains(name, "/") || isHugePages(corev1.ResourceName(name)) {
 		return nil
 	}
 	return field.ErrorList{field.Invalid(path, name, "must be a standard resource type or fully qualified"),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/peapod/peapod/rootless/cgroup"
 	"github.com/peapod/peapod/rootless/container"
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // openCgroups takes over the cgroup that the node was started in, if it was delegated to the user. Without one there are
@@ -31,17 +32,13 @@ func (n *Node) openCgroups() error {
 }
 
 // makeGroup makes the cgroup of a container below the Pod's, and returns the descriptor to start it by. Without cgroups it is nil.
-func (p *pod) makeGroup(id string, c *corev1.Container) (*os.File, error) {
+func (p *pod) makeGroup(id string, object *corev1.Pod, c *corev1.Container) (*os.File, error) {
 	if p.node.cgroups == nil {
 		return nil, nil
 	}
-	of := cgroup.Limits{}
-	if p.node.cgroups.Limits(pids) {
-		of.Pids = p.node.options.PodMaxPids
-	}
-	group, err := p.node.cgroups.Create(string(p.uid), of)
+	group, err := p.node.cgroups.Create(string(p.uid), p.node.podLimits(object))
 	if err == nil {
-		group, err = group.Create(id, limits(c.Resources))
+		group, err = group.Create(id, limits(object, c))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make the container's cgroup: %w", err)
@@ -78,8 +75,22 @@ func (p *pod) endGroup(o container.Owner) (oomKilled bool) {
 }
 
 // limits are a container's resources as a cgroup has them. What only the kubelet's scheduler or eviction uses is left out.
-func limits(r corev1.ResourceRequirements) cgroup.Limits {
-	return cgroup.Limits{CPU: r.Limits.Cpu().MilliValue(), CPURequest: r.Requests.Cpu().MilliValue(), Memory: r.Limits.Memory().Value()}
+func limits(pod *corev1.Pod, c *corev1.Container) cgroup.Limits {
+	return cgroup.Limits{
+		CPU: kube.Limit(pod, c, corev1.ResourceCPU), CPURequest: c.Resources.Requests.Cpu().MilliValue(), Memory: kube.Limit(pod, c, corev1.ResourceMemory),
+	}
+}
+
+// podLimits are those of all of a Pod's containers together.
+func (n *Node) podLimits(pod *corev1.Pod) cgroup.Limits {
+	var l cgroup.Limits
+	if r := pod.Spec.Resources; r != nil {
+		l = cgroup.Limits{CPU: r.Limits.Cpu().MilliValue(), CPURequest: r.Requests.Cpu().MilliValue(), Memory: r.Limits.Memory().Value()}
+	}
+	if n.cgroups.Limits(pids) {
+		l.Pids = n.options.PodMaxPids
+	}
+	return l
 }
 
 // groupPath is the directory of a descriptor that makeGroup returned; "" without one.

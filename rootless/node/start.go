@@ -56,7 +56,7 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 		return failed("", lifecycle.CreateContainerConfigError, err)
 	}
 	defer closeAll(volumes)
-	group, err := p.makeGroup(id, c)
+	group, err := p.makeGroup(id, object, c)
 	if err != nil {
 		p.discard(id)
 		return failed("", lifecycle.CreateContainerError, err)

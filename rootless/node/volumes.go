@@ -131,23 +131,33 @@ func shared(object *corev1.Pod, name string) bool {
 	})
 }
 
-// memorySize is the size of a tmpfs: what the volume says, at most what the Pod's containers may use together, if all of them have a limit.
+// memorySize is the size of a tmpfs: what the volume says, at most what the Pod may use as a whole, or its containers may together if all of them have
+// a limit.
 func memorySize(object *corev1.Pod, e *corev1.EmptyDirVolumeSource) int64 {
-	var size, together int64
+	var size int64
 	if e.SizeLimit != nil {
 		size = e.SizeLimit.Value()
+	}
+	together := memoryLimit(object)
+	if size == 0 || together == 0 {
+		return max(size, together)
+	}
+	return min(size, together)
+}
+
+// memoryLimit is what a Pod may use of the memory; 0: any amount.
+func memoryLimit(object *corev1.Pod) (together int64) {
+	if r := object.Spec.Resources; r != nil && !r.Limits.Memory().IsZero() {
+		return r.Limits.Memory().Value()
 	}
 	for i := range object.Spec.Containers {
 		limit := object.Spec.Containers[i].Resources.Limits.Memory().Value()
 		if limit == 0 {
-			return size
+			return 0
 		}
 		together += limit
 	}
-	if size == 0 {
-		return together
-	}
-	return min(size, together)
+	return together
 }
 
 // endVolumes takes the Pod's volumes off and removes those that go with it.
