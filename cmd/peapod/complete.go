@@ -64,7 +64,7 @@ func (a *app) names(cmd *cobra.Command, k kind) []string {
 		return nil
 	}
 	var list metav1.PartialObjectMetadataList
-	if c.Get(cmd.Context(), client.Request{Group: k.group, Resource: k.resource, Namespace: a.namespace}, &list) != nil {
+	if c.Get(cmd.Context(), client.Request{Group: k.group, Resource: k.resource, Namespace: a.namespaceOf(k)}, &list) != nil {
 		return nil
 	}
 	var names []string

@@ -22,8 +22,7 @@ type deleteOptions struct {
 	wait           bool
 	timeout        time.Duration
 	ignoreNotFound bool
-	all            bool
-	selector       string
+	selectFlags
 }
 
 func newDelete(a *app) *cobra.Command {
@@ -49,7 +48,7 @@ The command returns when the Pods are gone. A Secret is simply removed; who uses
 			return a.delete(cmd.Context(), cmd, args, &o)
 		},
 	}
-	o.add(cmd)
+	o.manifestFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.Int64Var(&o.gracePeriod, "grace-period", -1, "seconds to end; -1 is what the Pod says, 0 (kill at once) needs --force")
 	flags.BoolVar(&o.now, "now", false, "the same as --grace-period=1")
@@ -57,8 +56,7 @@ The command returns when the Pods are gone. A Secret is simply removed; who uses
 	flags.BoolVar(&o.wait, "wait", true, "return when the Pods are gone")
 	flags.DurationVar(&o.timeout, "timeout", 0, "wait no longer than this; 0 for as long as it takes")
 	flags.BoolVar(&o.ignoreNotFound, "ignore-not-found", false, "no error for what does not exist")
-	flags.BoolVar(&o.all, "all", false, "all of the type in the namespace")
-	flags.StringVarP(&o.selector, "selector", "l", "", "those with these labels")
+	o.selectFlags.add(cmd)
 	return cmd
 }
 
@@ -137,36 +135,7 @@ func (a *app) toDelete(ctx context.Context, cmd *cobra.Command, c *client.Client
 		}
 		return refs, err
 	}
-	targets, err := parseTargets(cmd, args)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range targets {
-		if !t.kind.applied {
-			return nil, fmt.Errorf("%s cannot be deleted", t.kind.resource)
-		}
-		refs = append(refs, objectRef{t.kind, a.namespace, t.name})
-	}
-	many := o.all || o.selector != ""
-	switch named := targets[0].name != ""; {
-	case named && many:
-		return nil, usagef(cmd, "name cannot be provided when a selector is specified")
-	case !named && !many:
-		return nil, usagef(cmd, "resource(s) were provided, but no name was specified")
-	case many:
-		return a.selected(ctx, c, targets[0].kind, o.selector)
-	}
-	return refs, nil
-}
-
-func (a *app) selected(ctx context.Context, c *client.Client, k kind, selector string) ([]objectRef, error) {
-	var list metav1.PartialObjectMetadataList
-	err := c.Get(ctx, client.Request{Group: k.group, Resource: k.resource, Namespace: a.namespace, LabelSelector: selector}, &list)
-	var refs []objectRef
-	for i := range list.Items {
-		refs = append(refs, objectRef{k, list.Items[i].Namespace, list.Items[i].Name})
-	}
-	return refs, err
+	return a.refs(ctx, cmd, c, args, &o.selectFlags)
 }
 
 // deleteOne returns nil for an object that may be missing and is.

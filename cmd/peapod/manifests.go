@@ -91,6 +91,7 @@ func absoluteHostPaths(file string, entries []kube.Entry) error {
 // settleNamespace gives an object that names no namespace that of the command line, and refuses one that names another.
 func (a *app) settleNamespace(o kube.Object) error {
 	switch own := o.GetNamespace(); {
+	case kube.KindOf(o).Cluster:
 	case own == "":
 		o.SetNamespace(a.namespace)
 	case a.namespaceGiven && own != a.namespace:

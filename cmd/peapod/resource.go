@@ -23,6 +23,7 @@ type kind struct {
 
 var kinds = []kind{
 	applied(kube.Pods, "po"),
+	applied(kube.Namespaces, "ns"),
 	applied(kube.Secrets, ""),
 	applied(kube.ConfigMaps, "cm"),
 	applied(kube.Claims, "pvc"),
@@ -36,7 +37,6 @@ var kinds = []kind{
 	applied(kube.Jobs, ""),
 	applied(kube.CronJobs, "cj"),
 	{"", "events", "event", "ev", true, false},
-	{"", "namespaces", "namespace", "ns", false, false},
 }
 
 func applied(k *kube.Kind, short string) kind {
@@ -76,6 +76,14 @@ func findKind(word string) (kind, error) {
 type objectRef struct {
 	kind            kind
 	namespace, name string
+}
+
+// namespaceOf is where objects of a kind are looked for; empty for those that are in none.
+func (a *app) namespaceOf(k kind) string {
+	if !k.namespaced {
+		return ""
+	}
+	return a.namespace
 }
 
 func refOf(o kube.Object) objectRef {

@@ -19,14 +19,13 @@
 //
 //	/api /apis /api/v1 /version /healthz /livez /readyz      discovery.go
 //	/apis/{group} /apis/{group}/v1                           the same of apps and batch
-//	/api/v1/[namespaces/{namespace}/]{resource}              GET (list, watch), POST; of another group below /apis/{group}/v1
+//	/api/v1/[namespaces/{namespace}/]{resource}              GET (list, watch), POST; of another group below /apis/{group}/v1; of namespaces without one
 //	/api/v1/namespaces/{namespace}/{resource}/{name}         GET, PUT, PATCH (server-side apply, JSON patch, JSON and strategic merge), DELETE
 //	/apis/apps/v1/namespaces/{namespace}/{resource}/{name}/scale  GET, PUT, PATCH (merge), where there is a kube.Scale
 //	/api/v1/namespaces/{namespace}/pods/{name}/{part}        GET, PUT, PATCH (but server-side apply) of a kube.Part: ephemeralcontainers
 //	/api/v1/namespaces/{namespace}/pods/{name}/log           GET
 //	/api/v1/namespaces/{namespace}/pods/{name}/exec          GET, POST as WebSocket v4 or v5.channel.k8s.io
 //	/api/v1/[namespaces/{namespace}/]events                  GET
-//	/api/v1/namespaces[/{name}]                              GET
 //	/openapi/v3[/api/v1 …] /openapi/v2                       what objects are made of (openapi.go)
 //	/peapod/v1/…                                             what no cluster has: containers, images, the node itself
 //

@@ -68,6 +68,17 @@ var coreResources = []*resource{
 		cells:   func(o kube.Object, now time.Time) []any { return endpointsCells(o.(*corev1.Endpoints), now) },
 	},
 	{
+		kind: kube.Namespaces, shortNames: []string{"ns"},
+		columns: []metav1.TableColumnDefinition{column("Name"), column("Status"), column("Age")},
+		cells: func(o kube.Object, now time.Time) []any {
+			n := o.(*corev1.Namespace)
+			return []any{n.Name, string(n.Status.Phase), age(n.CreationTimestamp, now)}
+		},
+		fields: func(o kube.Object) fields.Set {
+			return fields.Set{"status.phase": string(o.(*corev1.Namespace).Status.Phase)}
+		},
+	},
+	{
 		kind: kube.ServiceAccounts, shortNames: []string{"sa"},
 		columns: []metav1.TableColumnDefinition{column("Name"), column("Secrets"), column("Age")},
 		cells: func(o kube.Object, now time.Time) []any {

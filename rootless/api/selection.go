@@ -88,8 +88,3 @@ func eventFields(event *corev1.Event) fields.Set {
 		"type":                           event.Type,
 	}
 }
-
-// namespaceFields are the fields of a Namespace by which one may select.
-func namespaceFields(namespace *corev1.Namespace) fields.Set {
-	return fields.Set{"metadata.name": namespace.Name, "status.phase": string(namespace.Status.Phase)}
-}

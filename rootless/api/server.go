@@ -68,8 +68,6 @@ func (s *server) routes() map[string]methods {
 		"/livez":   health,
 		"/readyz":  health,
 
-		"/api/v1/namespaces":                                     {http.MethodGet: s.listNamespaces},
-		"/api/v1/namespaces/{namespace}":                         {http.MethodGet: s.getNamespace},
 		"/api/v1/events":                                         events,
 		"/api/v1/namespaces/{namespace}/events":                  events,
 		"/api/v1/namespaces/{namespace}/pods/{name}/log":         {http.MethodGet: s.logs},

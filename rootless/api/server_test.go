@@ -154,8 +154,10 @@ func TestAnswers(t *testing.T) {
 		{"exec of nothing", "GET", pods + "/demo/exec?container=nginx&stdout=1", "", "", 400, []string{"at least 1 command"}},
 		{"exec to nowhere", "GET", pods + "/demo/exec?container=nginx&command=true", "", "", 400, []string{"at least one of stdin, stdout, stderr"}},
 
-		{"namespaces", "GET", "/api/v1/namespaces", "", "", 200, []string{`"name":"default"`, `"name":"kube"`, `"phase":"Active"`}},
-		{"namespace", "GET", "/api/v1/namespaces/kube", "", "", 200, []string{`"kind":"Namespace"`}},
+		{"namespaces", "GET", "/api/v1/namespaces", "", "", 200, []string{`"kind":"NamespaceList"`, `"name":"default"`, `"phase":"Active"`}},
+		{"create namespace", "POST", "/api/v1/namespaces", "", `{"metadata":{"name":"other"}}`, 201, []string{`"name":"other"`, `"kubernetes.io/metadata.name":"other"`, `!"namespace"`}},
+		{"create bad namespace", "POST", "/api/v1/namespaces", "", `{"metadata":{"name":"a.b"}}`, 422, []string{`metadata.name: Invalid value: \"a.b\": must not contain dots`}},
+		{"namespace", "GET", "/api/v1/namespaces/default", "", "", 200, []string{`"kind":"Namespace"`}},
 		{"namespace missing", "GET", "/api/v1/namespaces/no", "", "", 404, []string{`namespaces \"no\" not found`}},
 		{"events", "GET", "/api/v1/events", "", "", 200, []string{`"kind":"EventList"`, `"items":[]`}},
 		{"watch events", "GET", "/api/v1/events?watch=1", "", "", 405, []string{`"reason":"MethodNotAllowed"`}},

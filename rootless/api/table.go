@@ -94,14 +94,6 @@ func eventTable(events []corev1.Event, now time.Time) *metav1.Table {
 	return table
 }
 
-func namespaceTable(namespaces []corev1.Namespace, now time.Time) *metav1.Table {
-	table := newTable(column("Name"), column("Status"), column("Age"))
-	for _, namespace := range namespaces {
-		addRow(table, namespace.ObjectMeta, namespace.Name, string(namespace.Status.Phase), age(namespace.CreationTimestamp, now))
-	}
-	return table
-}
-
 // age is how long ago something happened, in kubectl's short form.
 func age(t metav1.Time, now time.Time) string {
 	if t.IsZero() {

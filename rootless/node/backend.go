@@ -107,6 +107,9 @@ func (n *Node) create(o kube.Object, dryRun bool) (kube.Object, error) {
 	o.SetDeletionTimestamp(nil)
 	o.SetDeletionGracePeriodSeconds(nil)
 	o.SetResourceVersion("")
+	if err := n.enterNamespace(o, dryRun); err != nil {
+		return nil, err
+	}
 	if pod, ok := o.(*corev1.Pod); ok {
 		if errs := kube.ValidateCreate(pod); len(errs) > 0 {
 			return nil, apierrors.NewInvalid(kube.Pods.GroupKind(), pod.Name, errs)
@@ -114,6 +117,8 @@ func (n *Node) create(o kube.Object, dryRun bool) (kube.Object, error) {
 		return o, n.createPod(pod, dryRun)
 	}
 	switch o := o.(type) {
+	case *corev1.Namespace:
+		o.Status = corev1.NamespaceStatus{Phase: corev1.NamespaceActive}
 	case *corev1.PersistentVolumeClaim:
 		bindClaim(o)
 	case *batchv1.Job:

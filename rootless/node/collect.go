@@ -18,6 +18,9 @@ func (n *Node) remove(o kube.Object, options metav1.DeleteOptions) (kube.Object,
 	if pod, ok := o.(*corev1.Pod); ok {
 		return n.deletePod(pod, options.GracePeriodSeconds)
 	}
+	if namespace, ok := o.(*corev1.Namespace); ok {
+		return n.deleteNamespace(namespace)
+	}
 	if claim, ok := o.(*corev1.PersistentVolumeClaim); ok {
 		return n.deleteClaim(claim)
 	}

@@ -54,6 +54,9 @@ func (n *Node) reconcile(now time.Time) (wake time.Time) {
 	n.applying.Lock()
 	defer n.applying.Unlock()
 	there := n.observe()
+	if n.emptyNamespaces(there) {
+		there = n.observe()
+	}
 	for _, kind := range controller.Kinds {
 		for _, o := range there.objects[kind] {
 			if o.GetDeletionTimestamp() != nil {

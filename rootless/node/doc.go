@@ -28,6 +28,11 @@
 //     plans anew from the objects.
 //   - crew: handles on running processes (pause and containers) of one Pod, for exec, signals and adoption.
 //
+// # Namespaces
+//
+// A namespace that nobody has made is made by the first object in it; the default one is always there. The loop of the controllers deletes what is in one that
+// is terminating, then it (namespaces.go).
+//
 // # Services
 //
 // The loop of the controllers also keeps the Endpoints of each Service (package controller says what is in them), and tells the hub which addresses, names and ports of the

@@ -151,6 +151,9 @@ func (n *Node) openState() (err error) {
 // serve adopts the Pods and answers until it is told to end.
 func (n *Node) serve(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, n.close()) }()
+	if err := n.foundNamespaces(); err != nil {
+		return err
+	}
 	_, known := n.registry.list(kube.Pods, "")
 	if err := n.adopt(); err != nil {
 		return err

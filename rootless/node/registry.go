@@ -184,6 +184,10 @@ func (r *registry) put(event watch.EventType, o kube.Object) {
 // manages is 1 for an object that the controllers have to look at.
 func manages(o kube.Object) int {
 	switch kube.KindOf(o) {
+	case kube.Namespaces:
+		if o.GetDeletionTimestamp() == nil {
+			return 0
+		}
 	case kube.Pods, kube.Secrets, kube.ConfigMaps, kube.Claims, kube.ServiceAccounts:
 		if len(o.GetOwnerReferences()) == 0 {
 			return 0

@@ -25,6 +25,7 @@ type Object interface {
 
 // The kinds that are kept, by the name of their resource.
 var kinds = map[string]kept{
+	"namespaces":             {corev1.SchemeGroupVersion, func() Object { return &corev1.Namespace{} }},
 	"pods":                   {corev1.SchemeGroupVersion, func() Object { return &corev1.Pod{} }},
 	"secrets":                {corev1.SchemeGroupVersion, func() Object { return &corev1.Secret{} }},
 	"configmaps":             {corev1.SchemeGroupVersion, func() Object { return &corev1.ConfigMap{} }},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/peapod/peapod/rootless/api"
 	"github.com/peapod/peapod/rootless/kube"
@@ -38,12 +39,16 @@ type Backend struct {
 	changed chan struct{} // closed and replaced at each change
 }
 
-// New returns an empty Backend.
+// New returns a Backend without objects but the default namespace.
 func New() *Backend {
-	return &Backend{
+	b := &Backend{
 		Stopped: make(chan struct{}), Now: time.Now, version: 1, objects: map[string]kube.Object{}, changed: make(chan struct{}),
 		LogText: map[string]string{},
 	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: metav1.NamespaceDefault, ResourceVersion: "1", CreationTimestamp: metav1.Now()}}
+	namespace.Status.Phase = corev1.NamespaceActive
+	b.objects[keyOf(namespace)] = namespace
+	return b
 }
 
 var _ api.Backend = (*Backend)(nil)

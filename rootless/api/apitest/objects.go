@@ -190,6 +190,7 @@ func (b *Backend) ChangeObject(
 	if v := wanted.GetResourceVersion(); v != "" && v != stored.GetResourceVersion() {
 		return nil, apierrors.NewConflict(kind.GroupResource(), name, errors.New("the object has been modified"))
 	}
+	wanted.SetCreationTimestamp(stored.GetCreationTimestamp()) // JSON has none of less than a second
 	outcome, next, err := adopt(kind, wanted, stored)
 	if err != nil {
 		return nil, err

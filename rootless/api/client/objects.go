@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	apinet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/peapod/peapod/rootless/api"
@@ -64,6 +65,40 @@ func (c *Client) PatchPart(ctx context.Context, r Request, part string, patch []
 		return nil, err
 	}
 	return warnings(response.Header), response.Body.Close()
+}
+
+// Patch sends a patch of the object that r names, or of a subresource, and decodes what has become of it.
+func (c *Client) Patch(ctx context.Context, r Request, form types.PatchType, patch []byte, into any, subresource ...string) error {
+	header := http.Header{"Content-Type": {string(form)}}
+	response, err := c.do(ctx, http.MethodPatch, r.path(subresource...), url.Values{"fieldManager": {fieldManager}}, header, patch)
+	if err != nil {
+		return err
+	}
+	return decode(response, into)
+}
+
+// Create sends the manifest (JSON) of an object that must be new, to where r without a name says, and returns the node's warnings.
+func (c *Client) Create(ctx context.Context, r Request, manifest []byte, dryRun bool) (json.RawMessage, []string, error) {
+	query := url.Values{"fieldManager": {fieldManager}}
+	if dryRun {
+		query.Set("dryRun", metav1.DryRunAll)
+	}
+	r.Name = ""
+	response, err := c.do(ctx, http.MethodPost, r.path(), query, http.Header{"Content-Type": {"application/json"}}, manifest)
+	if err != nil {
+		return nil, nil, err
+	}
+	var created json.RawMessage
+	return created, warnings(response.Header), decode(response, &created)
+}
+
+// GetScale decodes the scale of the object that r names.
+func (c *Client) GetScale(ctx context.Context, r Request, into any) error {
+	response, err := c.do(ctx, http.MethodGet, r.path("scale"), nil, nil, nil)
+	if err != nil {
+		return err
+	}
+	return decode(response, into)
 }
 
 // sameWish tells whether two states of an object differ in nothing that a manifest says. The resourceVersion alone will not do:
