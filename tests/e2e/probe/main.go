@@ -19,6 +19,9 @@
 //	probe health PORT          serve HTTP and gRPC's health protocol there, and with TLS on the next port; well is what has a file in /well
 //	probe udp-who PORT         answer datagrams with their sender's address and what they say
 //	probe udp-ask ADDRESS SIZE send a datagram of that size and print the answer
+//	probe scan ADDRESS PORTS   connect to the ports from 1 on; print how often each answer came
+//	probe hold ADDRESS N SECONDS  open so many connections that stay silent, print how many there are, and keep them
+//	probe garbage GATEWAY N    send frames that mean nothing, and such questions to the name server there
 package main
 
 import (
@@ -58,6 +61,12 @@ func run(args []string) error {
 		return files()
 	case len(args) == 3 && args[0] == "udp-ask":
 		return udpAsk(args[1], args[2])
+	case len(args) == 3 && args[0] == "scan":
+		return scan(args[1], args[2])
+	case len(args) == 3 && args[0] == "garbage":
+		return garbage(args[1], args[2])
+	case len(args) == 4 && args[0] == "hold":
+		return hold(args[1], args[2], args[3])
 	case len(args) > 3 && args[0] == "key-write":
 		return keyWrite(args[1], args[2], args[3:])
 	case len(args) == 2:
