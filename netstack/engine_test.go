@@ -29,6 +29,7 @@ var engineCases = []struct {
 	{"a reset crosses, both ways", resetCrosses},
 	{"closed destinations", closedDestinations},
 	{"a failure looks as outside", failureLooksAsOutside},
+	{"the host's routes change", routesChange},
 	{"a silent destination may answer later", silentDestinationMayAnswerLater},
 	{"one connection outside for one inside", oneConnectionForOne},
 	{"a refused datagram looks as outside", refusedDatagramLooksAsOutside},
