@@ -47,6 +47,9 @@ func (m *Manager) Enter() error {
 // Create makes a Pod's group, or takes the one that is there, and sets its limits.
 func (m *Manager) Create(name string, l Limits) (*Group, error) { return m.root.Create(name, l) }
 
+// At is the group at a directory, which may be one of an earlier node's root, with the controllers that groups of this root have.
+func (m *Manager) At(dir string) *Group { return &Group{dir, m.root.controllers} }
+
 // Limits tells whether the groups can have limits of a controller.
 func (m *Manager) Limits(controller string) bool {
 	return slices.Contains(m.root.controllers, controller)
@@ -154,6 +157,15 @@ func (g *Group) OOMKills() (int64, error) {
 		return 0, err
 	}
 	return oomKills(string(text))
+}
+
+// Memory is how many bytes the group and those below it use.
+func (g *Group) Memory() (int64, error) {
+	text, err := os.ReadFile(filepath.Join(g.dir, "memory.current"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 }
 
 func oomKills(events string) (int64, error) {

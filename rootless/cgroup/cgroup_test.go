@@ -228,3 +228,25 @@ func endsByKill(t *testing.T, c, above *Group) {
 		t.Errorf("ended by %v", sleep.ProcessState)
 	}
 }
+
+func TestGroupAt(t *testing.T) {
+	dir := t.TempDir()
+	for file, content := range map[string]string{"memory.current": "4096\n", "memory.max": "", "cpu.max": "", "cpu.weight": ""} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := &Manager{root: Group{dir: "/nowhere", controllers: []string{"cpu", "memory"}}}
+	g := m.At(dir)
+	if used, err := g.Memory(); err != nil || used != 4096 {
+		t.Errorf("memory: %d, %v", used, err)
+	}
+	if err := g.Set(Limits{CPU: 500, Memory: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"memory.max": "1048576", "cpu.max": "50000 100000"} {
+		if got, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v; want %q", file, got, err, want)
+		}
+	}
+}

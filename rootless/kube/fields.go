@@ -41,7 +41,6 @@ const (
 	noMAC       = "for an ordinary user, who cannot choose a profile"
 	ownUsers    = "because every Pod is in a user namespace of its own, with the ids that the user's other Pods have"
 	nodesLabel  = "because containers have the SELinux label of the node, if the machine has SELinux"
-	noResizing  = "because resources are not changed while a container runs"
 	noCgroups   = "because no cgroup is delegated to this user (a systemd user session does that)"
 	noClaims    = "devices cannot be claimed without a control plane"
 	noOwner     = "without controllers"
@@ -215,7 +214,7 @@ var table = map[string]rule{
 	"spec.containers.env.valueFrom.secretKeyRef":      {class: whole},
 	"spec.containers.env.valueFrom.fileKeyRef":        {class: whole},
 	"spec.containers.resources":                       {class: noEffect, reason: noCgroups, with: cgroups}, // but see claims in validateResources
-	"spec.containers.resizePolicy":                    {class: noEffect, reason: noResizing},
+	"spec.containers.resizePolicy":                    {class: whole},
 	"spec.containers.restartPolicy":                   {class: whole},
 	"spec.containers.restartPolicyRules":              {class: whole},
 	"spec.containers.volumeMounts":                    {class: whole},

@@ -28,4 +28,5 @@ var Parts = []*Part{
 		Take:           func(to, from *corev1.Pod) { to.Spec.EphemeralContainers = from.Spec.EphemeralContainers },
 		validateUpdate: validateEphemeralUpdate,
 	},
+	{Name: "resize", Take: takeResources, validateUpdate: validateResize},
 }

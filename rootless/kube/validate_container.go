@@ -25,6 +25,7 @@ func validateContainers(spec *corev1.PodSpec, path *field.Path) field.ErrorList 
 		names[c.Name] = c.Name != ""
 		errs = append(errs, validateHandlers(c, spec, at)...)
 		errs = append(errs, validateRestarts(c, at)...)
+		errs = append(errs, validateResizePolicy(c.ResizePolicy, spec.RestartPolicy, at.Child("resizePolicy"))...)
 	}
 	return errs
 }

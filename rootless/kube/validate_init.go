@@ -17,6 +17,7 @@ func validateInitContainers(spec *corev1.PodSpec, path *field.Path) field.ErrorL
 		c, at := &spec.InitContainers[i], path.Index(i)
 		errs = append(errs, validateCommon(c, at)...)
 		errs = append(errs, validateRestarts(c, at)...)
+		errs = append(errs, validateResizePolicy(c.ResizePolicy, spec.RestartPolicy, at.Child("resizePolicy"))...)
 		if names[c.Name] {
 			errs = append(errs, field.Duplicate(at.Child("name"), c.Name))
 		}

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +18,15 @@ func (p *Pod) conditions() []corev1.PodCondition {
 	if p.Sandbox.Phase == HaveSandbox {
 		sandbox = corev1.ConditionTrue
 	}
-	return []corev1.PodCondition{
+	conditions := []corev1.PodCondition{
 		{Type: corev1.PodReadyToStartContainers, Status: sandbox},
 		p.initialized(), podReady, ready,
 		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
 	}
+	if p.Resizing {
+		conditions = append(conditions, p.resizing())
+	}
+	return conditions
 }
 
 // initialized follows the kubelet: once a regular container has been started, a Pod counts as initialized.
@@ -83,6 +88,9 @@ func (p *Pod) containersReady() corev1.PodCondition {
 
 // noteConditions records which conditions have changed in this step.
 func (p *Pod) noteConditions(now time.Time) {
+	if !p.Resizing {
+		p.Conditions = slices.DeleteFunc(p.Conditions, func(c Condition) bool { return c.Type == corev1.PodResizeInProgress })
+	}
 	for _, c := range p.conditions() {
 		noted := p.noted(c.Type)
 		if noted == nil {

@@ -37,7 +37,7 @@ func (s *step) containerStarted(e ContainerStarted) {
 		e.ImageID = c.Image.ID
 	}
 	asked := c.Starting && s.active
-	s.shift(c, &Instance{Attempt: e.Attempt, ID: e.ID, Image: s.startedImage(c), ImageID: e.ImageID, StartedAt: s.now})
+	s.shift(c, &Instance{Attempt: e.Attempt, ID: e.ID, Image: s.startedImage(c), ImageID: e.ImageID, StartedAt: s.now, Given: c.Giving})
 	c.Refused = nil
 	s.emit(corev1.EventTypeNormal, "Created", c.Name, "Container created")
 	s.emit(corev1.EventTypeNormal, "Started", c.Name, "Container started")
@@ -69,7 +69,7 @@ func (s *step) shift(c *Container, i *Instance) {
 
 // undo forgets all about the ending of the instance that was.
 func (c *Container) undo() {
-	c.Hook, c.Kill, c.KillBy, c.StopBy, c.Asked = NoHook, "", nil, time.Time{}, time.Time{}
+	c.Hook, c.Kill, c.KillBy, c.StopBy, c.Asked, c.Resize = NoHook, "", nil, time.Time{}, time.Time{}, Resize{}
 }
 
 func (s *step) startFailed(e StartFailed) {

@@ -104,6 +104,7 @@ func (s *step) run() {
 		s.do(CreateSandbox{Attempt: s.Sandbox.Attempt})
 	}
 	s.haveVolumes()
+	s.noteResizing()
 	for i := range s.Containers {
 		c := &s.Containers[i]
 		c.Done = c.Done || s.role(c) == sidecar && s.started(c)
@@ -133,6 +134,9 @@ func (s *step) keepOrKill(c *Container) {
 			c.Replace, c.Kill = true, "Init container "+c.Name+" definition changed"
 		}
 	}
+	if s.role(c) != ephemeral {
+		s.resize(c)
+	}
 	switch {
 	case c.Kill == "":
 	case c.KillBy != nil:
@@ -145,7 +149,7 @@ func (s *step) keepOrKill(c *Container) {
 // start asks for the next instance and counts it against the crash backoff, as the kubelet does: the first
 // restart waits for nothing, but leaves its delay for the second.
 func (s *step) start(c *Container) {
-	c.Starting = true
+	c.Starting, c.Giving = true, s.toGive(c)
 	if c.exited() {
 		c.Crash.raise(c.Now.FinishedAt, s.now)
 	}

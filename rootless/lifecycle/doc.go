@@ -57,6 +57,9 @@
 //
 // Everything of it goes on the container's grace period. A sidecar's turn comes when the regular containers and the sidecars after it have ended.
 //
+//	resources    as given ──ResizeContainer──▶ asked ──ContainerResized──▶ as given anew, or 10 s until asked again
+//	              └── resizePolicy RestartContainer: the instance ends as if its image had changed
+//
 // # Probes
 //
 // Nobody is told to begin or end a probe: Probes says which are to be made now, and the node keeps to it after each step. It counts outcomes itself and

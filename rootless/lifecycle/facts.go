@@ -19,6 +19,7 @@ type Pod struct {
 	Containers []Container // in the order of kube.Containers
 	Conditions []Condition // since when each condition is what it is
 	RestartAll bool        // a container asked with its exit code for all to be restarted, and some of the old still run
+	Resizing   bool        // a running container has other resources than the spec's
 	Failure    *Failure    // why the node put an end to the Pod; nil if it did not
 	Finished   bool        // Finish was asked for; nothing comes after it
 
@@ -66,6 +67,8 @@ type Container struct {
 	Now     *Instance // the newest instance, running or not; nil before the first
 	Last    *Instance // the one before it, whose log is kept
 	Refused *Refusal  // why the last start came to nothing; nil if it did not
+	Giving  string    // the resources for the instance that is starting, as in Instance
+	Resize  Resize    // of the running instance
 	Crash   Backoff
 }
 
@@ -81,8 +84,9 @@ type Instance struct {
 	Signal     int32
 	Reason     string // Completed, Error, OOMKilled, StartError, ContainerStatusUnknown
 	Message    string
-	Passed     bool // its startup probe succeeded
-	Ready      bool // its readiness probe succeeded last
+	Passed     bool   // its startup probe succeeded
+	Ready      bool   // its readiness probe succeeded last
+	Given      string // the resources that it has, see given
 }
 
 // Failure is why a Pod failed as a whole.

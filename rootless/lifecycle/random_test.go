@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/peapod/peapod/rootless/kube"
 )
@@ -111,7 +112,13 @@ func (w *world) happen() {
 		w.restartNode()
 	case n < 19:
 		object := w.pod.Object.DeepCopy()
-		object.Spec.Containers[w.rand.IntN(2)].Image = fmt.Sprintf("x:%d", w.rand.IntN(3))
+		c := &object.Spec.Containers[w.rand.IntN(2)]
+		if w.rand.IntN(2) == 0 {
+			c.Image = fmt.Sprintf("x:%d", w.rand.IntN(3))
+		} else {
+			c.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: *resource.NewQuantity(w.rand.Int64N(3), resource.DecimalSI)}
+			c.ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: corev1.ResourceCPU, RestartPolicy: corev1.RestartContainer}}[w.rand.IntN(2):]
+		}
 		w.step(Updated{Object: object})
 	case n < 20 && w.rand.IntN(2) == 0:
 		if probes := w.pod.Probes(); len(probes) > 0 {
@@ -186,6 +193,12 @@ func (w *world) answerAny() {
 			reasons := []string{CreateContainerConfigError, CreateContainerError, RunContainerError}
 			w.step(StartFailed{Container: a.Container, Attempt: a.Attempt, Reason: reasons[w.rand.IntN(3)], Err: "no"})
 		}
+	case ResizeContainer:
+		resized := ContainerResized{Container: a.Container, Attempt: a.Attempt}
+		if !good {
+			resized.Err = "no"
+		}
+		w.step(resized)
 	case RunHook:
 		done := HookDone{Container: a.Container, Attempt: a.Attempt, Kind: a.Kind}
 		if !good {

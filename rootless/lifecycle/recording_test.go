@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/peapod/peapod/rootless/kube"
@@ -157,6 +158,8 @@ func newContainer(t *testing.T, name, value string) corev1.Container {
 			c.StartupProbe = &corev1.Probe{}
 		case "ready":
 			c.ReadinessProbe = &corev1.Probe{}
+		case "resize-restart":
+			c.ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: corev1.ResourceCPU, RestartPolicy: corev1.RestartContainer}}
 		case "live":
 			c.LivenessProbe = &corev1.Probe{}
 			if value != "" {
@@ -221,6 +224,13 @@ func (s *story) event(words []string) Event {
 		return Updated{Object: object}
 	case "evicted":
 		return Evicted{Message: rest(1)}
+	case "resize": // the first container's CPU
+		object := s.pod.Object.DeepCopy()
+		object.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(arg(1))}
+		object.Generation++
+		return Updated{Object: object}
+	case "resized":
+		return ContainerResized{Container: arg(1), Attempt: attempt(), Err: rest(3)}
 	case "sandbox-ready":
 		return SandboxReady{IPs: words[1:]}
 	case "sandbox-failed":

@@ -72,6 +72,7 @@ func (p *Pod) containerStatus(c *Container) corev1.ContainerStatus {
 	if p.role(c) == ephemeral { // nobody waits for it: the kubelet says neither
 		status.Ready, status.Started = false, nil
 	}
+	p.tellResources(c, &status)
 	if i := c.Now; i != nil {
 		status.RestartCount, status.Image, status.ImageID, status.ContainerID = i.Attempt, i.Image, i.ImageID, idScheme+i.ID
 	}

@@ -94,6 +94,8 @@ func (s *step) note(e Event) {
 		s.startFailed(e)
 	case ContainerExited:
 		s.containerExited(e)
+	case ContainerResized:
+		s.resized(e)
 	case HookDone:
 		s.hookDone(e)
 	case ProbeChanged:
@@ -116,7 +118,7 @@ func (s *step) adopted() {
 	s.Volumes = Volumes{} // what they show may have changed meanwhile
 	for i := range s.Containers {
 		c := &s.Containers[i]
-		c.Starting, c.Hook, c.StopBy, c.Asked = false, NoHook, time.Time{}, time.Time{}
+		c.Starting, c.Hook, c.StopBy, c.Asked, c.Resize = false, NoHook, time.Time{}, time.Time{}, Resize{}
 		if c.Image.Phase == PullingImage {
 			c.Image.Phase = NoImage
 		}

@@ -42,10 +42,11 @@ func (n *Node) followChange(c change, shown map[types.UID]*corev1.Pod) {
 	switch {
 	case isPod && c.event == watch.Deleted:
 		delete(shown, pod.UID)
-	case isPod: // only labels and annotations can change
+	case isPod: // of what they show only labels, annotations and resources can change
 		before := shown[pod.UID]
 		shown[pod.UID] = pod
-		if before != nil && !(maps.Equal(before.Labels, pod.Labels) && maps.Equal(before.Annotations, pod.Annotations)) {
+		same := before == nil || before.Generation == pod.Generation && maps.Equal(before.Labels, pod.Labels) && maps.Equal(before.Annotations, pod.Annotations)
+		if !same {
 			n.refreshVolumes(func(other *corev1.Pod) bool { return other.UID == pod.UID && showsFields(other) })
 		}
 	case c.event == watch.Deleted && c.kind != kube.Claims: // files of an object that is gone stay, as in a cluster; a claim may have been in the way

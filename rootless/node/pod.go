@@ -101,6 +101,8 @@ func (p *pod) perform(a lifecycle.Action) {
 	case lifecycle.StartContainer:
 		ips := p.facts.Sandbox.IPs
 		p.do(func() lifecycle.Event { return p.startContainer(object, ips, a) })
+	case lifecycle.ResizeContainer:
+		p.do(func() lifecycle.Event { return p.resizeContainer(object, a) })
 	case lifecycle.StopContainer:
 		p.stopContainer(a)
 	case lifecycle.RunHook:
