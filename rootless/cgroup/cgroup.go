@@ -47,8 +47,8 @@ func (m *Manager) Enter() error {
 // Create makes a Pod's group, or takes the one that is there, and sets its limits.
 func (m *Manager) Create(name string, l Limits) (*Group, error) { return m.root.Create(name, l) }
 
-// At is the group at a directory, which may be one of an earlier node's root, with the controllers that groups of this root have.
-func (m *Manager) At(dir string) *Group { return &Group{dir, m.root.controllers} }
+// Adopt is the group at a directory, which may be one of an earlier node's root, with the controllers that groups of this root have.
+func (m *Manager) Adopt(dir string) *Group { return &Group{dir, m.root.controllers} }
 
 // Limits tells whether the groups can have limits of a controller.
 func (m *Manager) Limits(controller string) bool {

@@ -229,7 +229,7 @@ func endsByKill(t *testing.T, c, above *Group) {
 	}
 }
 
-func TestGroupAt(t *testing.T) {
+func TestAdopt(t *testing.T) {
 	dir := t.TempDir()
 	for file, content := range map[string]string{"memory.current": "4096\n", "memory.max": "", "cpu.max": "", "cpu.weight": ""} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
@@ -237,7 +237,7 @@ func TestGroupAt(t *testing.T) {
 		}
 	}
 	m := &Manager{root: Group{dir: "/nowhere", controllers: []string{"cpu", "memory"}}}
-	g := m.At(dir)
+	g := m.Adopt(dir)
 	if used, err := g.Memory(); err != nil || used != 4096 {
 		t.Errorf("memory: %d, %v", used, err)
 	}

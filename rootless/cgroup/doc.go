@@ -16,7 +16,7 @@
 //	pod, err := m.Create(uid, cgroup.Limits{})
 //	c, err := pod.Create(id, cgroup.Limits{Memory: 64 << 20})
 //	dir, err := c.Open()                               // SysProcAttr.CgroupFD: the process starts in it
-//	c = m.At(directory); err = c.Set(limits)           // of this node or an earlier one: its limits change
+//	c = m.Adopt(directory); err = c.Set(limits)        // of this node or an earlier one: its limits change
 //	c = cgroup.Existing(directory)                     // the same, to be looked at and ended
 //	killed, err := c.OOMKills()
 //	err = c.Kill(); err = c.Remove()

@@ -23,7 +23,6 @@ const (
 	honoured class = iota // done as Kubernetes does it; the fields inside have rows of their own
 	whole                 // the same, and for everything inside
 	noEffect              // accepted, stored, and named: it changes nothing here
-	notYet                // an error: a later version will do it
 	never                 // an error: it makes no sense for an ordinary user's machine
 )
 
@@ -50,8 +49,7 @@ const (
 	noGenerator = "because names are not generated here"
 )
 
-// table puts every field of a Pod into one class. Keys are paths without indexes. Rows of the class notYet are what
-// is left to do.
+// table puts every field of a Pod into one class. Keys are paths without indexes.
 var table = map[string]rule{
 	"metadata":                            {class: honoured},
 	"metadata.name":                       {class: whole},
@@ -319,6 +317,9 @@ func (w *walker) field(v reflect.Value, key string, path *field.Path) {
 	}
 	switch rule := w.table[key]; {
 	case rule.class == whole:
+		if strings.HasPrefix(key, "spec.volumes.") {
+			w.fileUsers(v, path)
+		}
 	case rule.with != nil && rule.with(w.features):
 	case rule.class != honoured:
 		if rule.same == nil || !rule.same(v) {
@@ -333,6 +334,33 @@ func (w *walker) field(v reflect.Value, key string, path *field.Path) {
 		w.fields(v, key, path)
 	}
 }
+
+// fileUsers finds the users that files of a volume are to belong to, wherever they are said.
+func (w *walker) fileUsers(v reflect.Value, path *field.Path) {
+	if unset(v) {
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		w.fileUsers(v.Elem(), path)
+	case reflect.Slice:
+		for i := range v.Len() {
+			w.fileUsers(v.Index(i), path.Index(i))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			if at := path.Child(name); name != "defaultUser" && name != "user" {
+				w.fileUsers(v.Field(i), at)
+			} else if !unset(v.Field(i)) && !fileUser.with(w.features) {
+				w.found = append(w.found, finding{at, fileUser})
+			}
+		}
+	}
+}
+
+// fileUser is the row of all fields that fileUsers finds.
+var fileUser = rule{class: noEffect, reason: oneID, with: manyIDs}
 
 // unset says whether the field is as if it had not been given.
 func unset(v reflect.Value) bool {
@@ -361,10 +389,7 @@ func WithoutEffect(o Object, features Features) []string {
 func unsupported(found []finding) field.ErrorList {
 	var errs field.ErrorList
 	for _, f := range found {
-		switch f.rule.class {
-		case notYet:
-			errs = append(errs, field.Forbidden(f.path, "not supported by this version of peapod"))
-		case never:
+		if f.rule.class == never {
 			errs = append(errs, field.Forbidden(f.path, "not supported by peapod: "+f.rule.reason))
 		}
 	}

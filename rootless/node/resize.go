@@ -19,7 +19,7 @@ func (p *pod) resizeContainer(object *corev1.Pod, a lifecycle.ResizeContainer) l
 		return answer
 	}
 	c := kube.FindContainer(object, a.Container)
-	container, whole := p.node.cgroups.At(i.Owner.Cgroup), p.node.cgroups.At(filepath.Dir(i.Owner.Cgroup))
+	container, whole := p.node.cgroups.Adopt(i.Owner.Cgroup), p.node.cgroups.Adopt(filepath.Dir(i.Owner.Cgroup))
 	if err := resizeGroup(whole, p.node.podLimits(object), "pod"); err != nil {
 		answer.Err = err.Error()
 	} else if err := resizeGroup(container, limits(object, c), fmt.Sprintf("container %q", c.Name)); err != nil {
