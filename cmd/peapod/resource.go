@@ -29,6 +29,7 @@ var kinds = []kind{
 	applied(kube.Claims, "pvc"),
 	applied(kube.Services, "svc"),
 	applied(kube.Endpoints, "ep"),
+	applied(kube.EndpointSlices, ""),
 	applied(kube.ServiceAccounts, "sa"),
 	applied(kube.Deployments, "deploy"),
 	applied(kube.ReplicaSets, "rs"),

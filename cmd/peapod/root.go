@@ -63,7 +63,7 @@ pull, push, load, save, tag, rmi, login and logout.`,
 		fmt.Fprint(a.out, status)
 	})
 	root.AddCommand(
-		newApply(a), newGet(a), newDescribe(a), newExec(a), newAttach(a), newDebug(a), newPortForward(a), newLogs(a), newDelete(a),
+		newApply(a), newCreate(a), newGet(a), newDescribe(a), newExec(a), newAttach(a), newDebug(a), newPortForward(a), newLogs(a), newDelete(a),
 		newScale(a), newRollout(a), newWait(a),
 		newPs(a), newInspect(a), newImage(a), newImages(a), newPull(a), newPush(a), newLoad(a), newSave(a), newTag(a), newRmi(a),
 		newLogin(a), newLogout(a), newVersion(a), newNode(a), newOCI(a), newUnshare(a), newProxy(a),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -66,6 +67,13 @@ var coreResources = []*resource{
 		kind: kube.Endpoints, shortNames: []string{"ep"},
 		columns: []metav1.TableColumnDefinition{column("Name"), column("Endpoints"), column("Age")},
 		cells:   func(o kube.Object, now time.Time) []any { return endpointsCells(o.(*corev1.Endpoints), now) },
+	},
+	{
+		kind:    kube.EndpointSlices,
+		columns: []metav1.TableColumnDefinition{column("Name"), column("AddressType"), column("Ports"), column("Endpoints"), column("Age")},
+		cells: func(o kube.Object, now time.Time) []any {
+			return endpointSliceCells(o.(*discoveryv1.EndpointSlice), now)
+		},
 	},
 	{
 		kind: kube.Namespaces, shortNames: []string{"ns"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -56,4 +57,34 @@ func endpointsCells(e *corev1.Endpoints, now time.Time) []any {
 		text += fmt.Sprintf(" + %d more...", more)
 	}
 	return []any{e.Name, text, age(e.CreationTimestamp, now)}
+}
+
+// endpointSliceCells show three ports and three addresses, and how many more there are.
+func endpointSliceCells(e *discoveryv1.EndpointSlice, now time.Time) []any {
+	const most = 3
+	short := func(all []string) string {
+		if more := len(all) - most; more > 0 {
+			return fmt.Sprintf("%s + %d more...", strings.Join(all[:most], ","), more)
+		}
+		return strings.Join(all, ",")
+	}
+	var ports, addresses []string
+	for _, p := range e.Ports {
+		switch {
+		case p.Port != nil:
+			ports = append(ports, strconv.Itoa(int(*p.Port)))
+		default:
+			ports = append(ports, "*")
+		}
+	}
+	for i := range e.Endpoints {
+		addresses = append(addresses, e.Endpoints[i].Addresses...)
+	}
+	shown := []string{short(ports), short(addresses)}
+	for i := range shown {
+		if shown[i] == "" {
+			shown[i] = unset
+		}
+	}
+	return []any{e.Name, string(e.AddressType), shown[0], shown[1], age(e.CreationTimestamp, now)}
 }

@@ -10,7 +10,7 @@
 // what is there (levels), not of what happened (edges): the node asks again after each change, and an action that was not carried out is simply
 // asked for again. So a plan must say nothing to do when its actions are done, and the node must see its own actions at once.
 //
-// Endpoints is the same for Services: where their Pods are, from the Service and all Pods.
+// Endpoints and EndpointSlices are the same for Services: where their Pods are, from the Service and all Pods.
 //
 // What each kind means is what the controllers of Kubernetes do (kubernetes/pkg/controller); reasons, messages and names are theirs. Where they
 // count on things of a cluster we do less: one node, so a DaemonSet is one Pod; no ControllerRevisions, so of StatefulSets and DaemonSets there is no

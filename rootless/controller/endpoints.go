@@ -54,7 +54,14 @@ func Endpoints(s *corev1.Service, pods []*corev1.Pod) *corev1.Endpoints {
 
 // addressOf is the Pod's address of the Service's first family.
 func addressOf(s *corev1.Service, pod *corev1.Pod) string {
-	wantSix := len(s.Spec.IPFamilies) > 0 && s.Spec.IPFamilies[0] == corev1.IPv6Protocol
+	if len(s.Spec.IPFamilies) > 0 {
+		return addressIn(s.Spec.IPFamilies[0], pod)
+	}
+	return addressIn(corev1.IPv4Protocol, pod)
+}
+
+func addressIn(family corev1.IPFamily, pod *corev1.Pod) string {
+	wantSix := family == corev1.IPv6Protocol
 	for _, ip := range pod.Status.PodIPs {
 		if strings.Contains(ip.IP, ":") == wantSix {
 			return ip.IP

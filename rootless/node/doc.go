@@ -35,7 +35,7 @@
 //
 // # Services
 //
-// The loop of the controllers also keeps the Endpoints of each Service (package controller says what is in them), and tells the hub which addresses, names and ports of the
+// The loop of the controllers also keeps the Endpoints and EndpointSlices of each Service (package controller says what is in them), and tells the hub which addresses, names and ports of the
 // host lead to what is ready (services.go). Addresses and ports are given when a Service is applied, and are stored in it. The loop has nothing to do,
 // and does nothing, as long as there are only Pods, and things that they use, that nobody owns.
 //

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,7 +72,8 @@ func (n *Node) connectServices(now time.Time, there *observed) (retry time.Time)
 		s, endpoints := o.(*corev1.Service), present[keyOf(o)]
 		if len(s.Spec.Selector) > 0 {
 			endpoints = controller.Endpoints(s, pods)
-			if err := n.saveEndpoints(s, endpoints, present[keyOf(o)]); err != nil {
+			err := n.saveEndpoints(s, endpoints, present[keyOf(o)])
+			if err = errors.Join(err, n.saveSlices(s, controller.EndpointSlices(s, pods), there)); err != nil {
 				n.log.Error("save endpoints", "object", keyOf(o), "error", err)
 			}
 		}
@@ -104,8 +107,7 @@ func (n *Node) connectServices(now time.Time, there *observed) (retry time.Time)
 // saveEndpoints stores what has changed. The Service is the owner: with it they go.
 func (n *Node) saveEndpoints(s *corev1.Service, endpoints, present *corev1.Endpoints) error {
 	if present == nil {
-		yes := true
-		endpoints.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: kube.Services.Name, Name: s.Name, UID: s.UID, Controller: &yes}}
+		endpoints.OwnerReferences = ownedByService(s)
 		_, err := n.create(endpoints, false)
 		return err
 	}
@@ -114,6 +116,39 @@ func (n *Node) saveEndpoints(s *corev1.Service, endpoints, present *corev1.Endpo
 	}
 	_, err := n.registry.update(kube.Endpoints, s.Namespace, s.Name, func(o kube.Object) { kube.Endpoints.Adopt(o, endpoints) })
 	return err
+}
+
+func ownedByService(s *corev1.Service) []metav1.OwnerReference {
+	yes := true
+	return []metav1.OwnerReference{{APIVersion: "v1", Kind: kube.Services.Name, Name: s.Name, UID: s.UID, Controller: &yes}}
+}
+
+// saveSlices makes those of a Service's EndpointSlices that are missing, changes those that are different, and removes the others.
+func (n *Node) saveSlices(s *corev1.Service, wanted []*discoveryv1.EndpointSlice, there *observed) error {
+	var errs []error
+	present := map[string]*discoveryv1.EndpointSlice{}
+	for _, o := range there.owned[s.UID] {
+		if slice, ok := o.(*discoveryv1.EndpointSlice); ok {
+			present[slice.Name] = slice
+		}
+	}
+	for _, w := range wanted {
+		old := present[w.Name]
+		delete(present, w.Name)
+		switch {
+		case old == nil:
+			w.OwnerReferences = ownedByService(s)
+			_, err := n.create(w, false)
+			errs = append(errs, err)
+		case !equality.Semantic.DeepEqual(old.Endpoints, w.Endpoints) || !maps.Equal(old.Labels, w.Labels):
+			_, err := n.registry.update(kube.EndpointSlices, w.Namespace, w.Name, func(o kube.Object) { kube.EndpointSlices.Adopt(o, w) })
+			errs = append(errs, err)
+		}
+	}
+	for _, old := range present {
+		errs = append(errs, n.registry.remove(kube.EndpointSlices, old.Namespace, old.Name))
+	}
+	return errors.Join(errs...)
 }
 
 // otherAddresses are, for each address of a Pod, those of its other families.

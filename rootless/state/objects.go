@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,6 +32,7 @@ var kinds = map[string]kept{
 	"configmaps":             {corev1.SchemeGroupVersion, func() Object { return &corev1.ConfigMap{} }},
 	"services":               {corev1.SchemeGroupVersion, func() Object { return &corev1.Service{} }},
 	"endpoints":              {corev1.SchemeGroupVersion, func() Object { return &corev1.Endpoints{} }},
+	"endpointslices":         {discoveryv1.SchemeGroupVersion, func() Object { return &discoveryv1.EndpointSlice{} }},
 	"serviceaccounts":        {corev1.SchemeGroupVersion, func() Object { return &corev1.ServiceAccount{} }},
 	"deployments":            {appsv1.SchemeGroupVersion, func() Object { return &appsv1.Deployment{} }},
 	"replicasets":            {appsv1.SchemeGroupVersion, func() Object { return &appsv1.ReplicaSet{} }},
