@@ -211,7 +211,7 @@ var table = map[string]rule{
 	"spec.containers.env.valueFrom.configMapKeyRef":   {class: whole},
 	"spec.containers.env.valueFrom.secretKeyRef":      {class: whole},
 	"spec.containers.env.valueFrom.fileKeyRef":        {class: whole},
-	"spec.containers.resources":                       {class: noEffect, reason: noCgroups, with: cgroups}, // but see claims in validateResources
+	"spec.containers.resources":                       {class: noEffect, reason: noCgroups, with: cgroups, same: needsNoCgroup}, // but see claims in validateResources
 	"spec.containers.resizePolicy":                    {class: whole},
 	"spec.containers.restartPolicy":                   {class: whole},
 	"spec.containers.restartPolicyRules":              {class: whole},
@@ -247,6 +247,19 @@ var table = map[string]rule{
 
 func is[T comparable](want T) func(reflect.Value) bool {
 	return func(v reflect.Value) bool { return v.Interface() == any(want) }
+}
+
+// needsNoCgroup tells whether resources are of none but the disk, which is looked at without.
+func needsNoCgroup(v reflect.Value) bool {
+	r := v.Interface().(corev1.ResourceRequirements)
+	for _, list := range []corev1.ResourceList{r.Limits, r.Requests} {
+		for name := range list {
+			if name != corev1.ResourceEphemeralStorage {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func cgroups(f Features) bool { return f.Cgroups }

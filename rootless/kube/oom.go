@@ -20,8 +20,8 @@ func OOMScoreAdj(pod *corev1.Pod, c *corev1.Container, capacity int64) int {
 	}
 	request := c.Resources.Requests.Memory().AsApproximateFloat64()
 	if whole := podResources(pod); whole != nil {
-		together := containerRequests(&pod.Spec)
-		rest := whole.Requests.Memory().AsApproximateFloat64() - together.Memory().AsApproximateFloat64()
+		asked := containerRequests(&pod.Spec)
+		rest := whole.Requests.Memory().AsApproximateFloat64() - asked.Memory().AsApproximateFloat64()
 		request += max(rest, 0) / float64(len(pod.Spec.Containers)+len(pod.Spec.InitContainers))
 	}
 	score := 1000 - int(1000*request/float64(capacity))

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -65,20 +66,30 @@ func defaultPodRequests(pod *corev1.Pod) {
 	}
 }
 
-// containerRequests are the most that a Pod's containers ask for at a time: init containers run one after another, beside the sidecars before
-// them (k8s.io/component-helpers/resource, AggregateContainerRequests).
+// containerRequests are the most that a Pod's containers ask for at a time.
 func containerRequests(spec *corev1.PodSpec) corev1.ResourceList {
+	return together(spec, func(c *corev1.Container) corev1.ResourceList { return c.Resources.Requests })
+}
+
+// StorageLimit is how much of the disk a Pod may use: what its containers may together; 0 if none has a limit.
+func StorageLimit(pod *corev1.Pod) resource.Quantity {
+	return together(&pod.Spec, func(c *corev1.Container) corev1.ResourceList { return c.Resources.Limits })[corev1.ResourceEphemeralStorage]
+}
+
+// together is the most that containers have at a time: init containers run one after another, beside the sidecars before them
+// (k8s.io/component-helpers/resource, AggregateContainerRequests).
+func together(spec *corev1.PodSpec, of func(*corev1.Container) corev1.ResourceList) corev1.ResourceList {
 	sum, most := corev1.ResourceList{}, corev1.ResourceList{}
 	for i := range spec.Containers {
-		add(sum, spec.Containers[i].Resources.Requests)
+		add(sum, of(&spec.Containers[i]))
 	}
 	sidecars := corev1.ResourceList{}
 	for i := range spec.InitContainers {
 		c := &spec.InitContainers[i]
 		now := sidecars.DeepCopy()
-		add(now, c.Resources.Requests)
+		add(now, of(c))
 		if IsSidecar(c) {
-			add(sum, c.Resources.Requests)
+			add(sum, of(c))
 			sidecars = now
 		}
 		for name, quantity := range now {
@@ -88,7 +99,7 @@ func containerRequests(spec *corev1.PodSpec) corev1.ResourceList {
 		}
 	}
 	for name, quantity := range most {
-		if together, ok := sum[name]; !ok || quantity.Cmp(together) > 0 {
+		if all, ok := sum[name]; !ok || quantity.Cmp(all) > 0 {
 			sum[name] = quantity
 		}
 	}
@@ -97,9 +108,9 @@ func containerRequests(spec *corev1.PodSpec) corev1.ResourceList {
 
 func add(to, what corev1.ResourceList) {
 	for name, quantity := range what {
-		together := to[name].DeepCopy()
-		together.Add(quantity)
-		to[name] = together
+		all := to[name].DeepCopy()
+		all.Add(quantity)
+		to[name] = all
 	}
 }
 
@@ -114,9 +125,9 @@ func validatePodResources(spec *corev1.PodSpec, path *field.Path) field.ErrorLis
 		errs = append(errs, field.Forbidden(path.Child("claims"), "claims may not be set for Resources at pod-level"))
 	}
 	errs = append(errs, validateRequirements(r, validatePodResourceName, path)...)
-	together := containerRequests(spec)
-	for _, name := range sortedNames(together) {
-		asked, sum := r.Requests[name], together[name]
+	all := containerRequests(spec)
+	for _, name := range sortedNames(all) {
+		asked, sum := r.Requests[name], all[name]
 		if _, ok := r.Requests[name]; ok && sum.Cmp(asked) > 0 {
 			errs = append(errs, field.Invalid(path.Child("requests").Key(string(name)), asked.String(),
 				"must be greater than or equal to aggregate container requests of "+sum.String()))

@@ -63,3 +63,32 @@ func TestPodResources(t *testing.T) {
 		}
 	}
 }
+
+func TestStorageLimit(t *testing.T) {
+	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{}, {Resources: limits("cpu", "1")}}}}
+	if got := StorageLimit(pod); !got.IsZero() {
+		t.Errorf("without limits: %s", got.String())
+	}
+	pod.Spec.Containers[0].Resources, pod.Spec.Containers[1].Resources = limits("ephemeral-storage", "1Gi"), limits("ephemeral-storage", "2Gi")
+	pod.Spec.InitContainers = []corev1.Container{{Resources: limits("ephemeral-storage", "2Gi")}}
+	if got := StorageLimit(pod); got.String() != "3Gi" {
+		t.Errorf("with limits: %s", got.String())
+	}
+}
+
+// TestLimitsWithoutCgroups: of resources only those of the disk count without.
+func TestLimitsWithoutCgroups(t *testing.T) {
+	for _, test := range []struct {
+		resources corev1.ResourceRequirements
+		want      int
+	}{{limits("ephemeral-storage", "1Gi"), 0}, {limits("ephemeral-storage", "1Gi", "cpu", "1"), 1}} {
+		pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "x", Resources: test.resources}}}}
+		Default(pod)
+		if got := WithoutEffect(pod, Features{}); len(got) != test.want {
+			t.Errorf("%v: %q", test.resources.Limits, got)
+		}
+		if got := WithoutEffect(pod, Features{Cgroups: true}); len(got) != 0 {
+			t.Errorf("%v, with cgroups: %q", test.resources.Limits, got)
+		}
+	}
+}

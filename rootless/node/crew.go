@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -67,6 +68,18 @@ func (c *crew) get(id string) *instance {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.instances[id]
+}
+
+// running are the instances that have not ended.
+func (c *crew) running() []*instance {
+	return slices.DeleteFunc(c.all(), func(i *instance) bool {
+		select {
+		case <-i.done:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 func (c *crew) all() []*instance {

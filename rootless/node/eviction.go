@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/lifecycle"
 	"github.com/peapod/peapod/rootless/volume"
 )
 
 const (
-	// evictionPeriod is how often the size of emptyDirs that have a limit is looked at (kubernetes/pkg/kubelet, evictionMonitoringPeriod).
+	// evictionPeriod is how often the disk is looked at that Pods with a limit use (kubernetes/pkg/kubelet, evictionMonitoringPeriod).
 	evictionPeriod = 10 * time.Second
 	// measureShare bounds what that costs: one part in so many of a processor for each Pod, however many files there are.
 	measureShare = 50
@@ -33,10 +36,11 @@ func limitedDirs(object *corev1.Pod) []*corev1.Volume {
 	return limited
 }
 
-// watchSizes begins to look after the Pod's emptyDirs, if any has a limit, and returns what ends that. A Pod without any costs nothing.
+// watchSizes begins to look at how much of the disk the Pod uses, if that has a limit, and returns what ends that. A Pod without costs nothing.
 func (p *pod) watchSizes() (end func()) {
-	dirs := limitedDirs(p.facts.Object)
-	if len(dirs) == 0 {
+	object := p.facts.Object
+	dirs, limit := limitedDirs(object), kube.StorageLimit(object)
+	if len(dirs) == 0 && limit.IsZero() {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(p.node.ctx)
@@ -49,8 +53,7 @@ func (p *pod) watchSizes() (end func()) {
 				return
 			}
 			began := time.Now()
-			message := p.exceeded(ctx, dirs)
-			if message != "" {
+			if message := p.exceeded(ctx, object, dirs, limit); message != "" {
 				p.post(lifecycle.Evicted{Message: message})
 			}
 			pause = max(evictionPeriod, measureShare*time.Since(began))
@@ -59,20 +62,42 @@ func (p *pod) watchSizes() (end func()) {
 	return cancel
 }
 
-// exceeded is the kubelet's message about the first volume that has outgrown its limit (kubernetes/pkg/kubelet/eviction); "" if none has.
-func (p *pod) exceeded(ctx context.Context, dirs []*corev1.Volume) string {
+// exceeded is the kubelet's message about the first limit that is exceeded (kubernetes/pkg/kubelet/eviction); "" if none is.
+func (p *pod) exceeded(ctx context.Context, object *corev1.Pod, dirs []*corev1.Volume, limit resource.Quantity) string {
 	ctx, cancel := context.WithTimeout(ctx, measureTime)
 	defer cancel()
 	for _, v := range dirs {
-		limit := v.EmptyDir.SizeLimit
-		used, err := volume.Usage(ctx, p.place(v), limit.Value())
-		switch {
-		case used > limit.Value():
-			return fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", v.Name, limit.String())
-		case errors.Is(err, context.Canceled):
-		case err != nil:
-			p.log.Warn("measure a volume", "volume", v.Name, "error", err)
+		most := v.EmptyDir.SizeLimit
+		if p.usage(ctx, p.place(v), most.Value()) > most.Value() {
+			return fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", v.Name, most.String())
+		}
+	}
+	if limit.IsZero() {
+		return ""
+	}
+	containers, whole := map[string]int64{}, p.usage(ctx, p.node.paths.PodData(p.uid), limit.Value()) // where emptyDirs are
+	for _, i := range p.crew.running() {
+		logs := filepath.Dir(p.logPath(i.Container))
+		containers[i.Owner.Name] = p.usage(ctx, p.node.paths.ContainerUpper(i.ID), limit.Value()) + p.usage(ctx, logs, limit.Value())
+		whole += containers[i.Owner.Name]
+	}
+	if whole > limit.Value() {
+		return fmt.Sprintf("Pod ephemeral local storage usage exceeds the total limit of containers %s. ", limit.String())
+	}
+	for _, c := range kube.Containers(object) {
+		own := c.Resources.Limits.StorageEphemeral()
+		if !own.IsZero() && containers[c.Name] > own.Value() {
+			return fmt.Sprintf("Container %s exceeded its local ephemeral storage limit %q. ", c.Name, own.String())
 		}
 	}
 	return ""
+}
+
+// usage is that of a folder, or as much of it as could be counted.
+func (p *pod) usage(ctx context.Context, place string, most int64) int64 {
+	used, err := volume.Usage(ctx, place, most)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		p.log.Warn("measure a folder", "folder", place, "error", err)
+	}
+	return used
 }
