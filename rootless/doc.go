@@ -66,7 +66,8 @@
 //     and see their command lines; a container user may so with the processes of other Pods that have its number. Neither reads their memory, files or
 //     environment, nor traces them: that takes capabilities in their user namespaces. Shared memory and queues of the host are open by their modes.
 //     A program that peapod starts and has not noted when it dies is found by its pid namespace: one in the host's is left.
-//   - Shared amounts. The disk under upper directories and logs belongs to all, as do the user's processes (ulimit -u),
+//   - Shared amounts. The disk under upper directories, emptyDirs and logs belongs to all (who exceeds a sizeLimit or his ephemeral-storage is
+//     evicted, but only seconds later), as do the user's processes (ulimit -u),
 //     pending signals, inotify watches, pages in pipes and kernel keys, and the machine's processors and memory where no cgroup was delegated. A
 //     container that uses them up stops others of the same user; /dev/shm, /dev, the node's memory and FIFOs have bounds of their own. Processes
 //     have one if the node is given it (--pod-max-pids): of the Pod where its cgroup counts them, else of each process namespace (since Linux
