@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/peapod/peapod/rootless/api/client"
 	"github.com/peapod/peapod/rootless/kube"
@@ -20,7 +21,8 @@ func newDescribe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "describe (TYPE [NAME…] | TYPE/NAME…)",
 		Short: "Tell all about Pods, with what happened to them, or about other objects",
-		Long: `Print a Pod's fields, the state of its containers and its events, for people to read.
+		Long: `Print a Pod's fields, the state of its containers and its events, or what there is to say of a workload, Service, ConfigMap, claim or namespace,
+for people to read.
 Of a Secret's data it tells the names and sizes only.`,
 		Example: `  # Why does it not start?
   peapod describe pod demo
@@ -81,7 +83,7 @@ func (a *app) descriptions(ctx context.Context, c *client.Client, t target, o *g
 			return nil, err
 		}
 		for i := range pods {
-			events, err := podEvents(ctx, c, &pods[i])
+			events, err := eventsOf(ctx, c, &pods[i])
 			if err != nil {
 				return nil, err
 			}
@@ -98,9 +100,16 @@ func (a *app) descriptions(ctx context.Context, c *client.Client, t target, o *g
 
 // describers know what to say of the kinds but Pod.
 var describers = map[string]func(context.Context, *client.Client, client.Request) ([]description, error){
-	kube.Secrets.Resource:    describer(describeSecret),
-	kube.ConfigMaps.Resource: describer(describeConfigMap),
-	kube.Claims.Resource:     describer(describeClaim),
+	kube.Namespaces.Resource:   describer(describeNamespace),
+	kube.Deployments.Resource:  ownerDescriber(describeDeployment),
+	kube.ReplicaSets.Resource:  ownerDescriber(describeReplicaSet),
+	kube.StatefulSets.Resource: ownerDescriber(describeStatefulSet),
+	kube.DaemonSets.Resource:   ownerDescriber(describeDaemonSet),
+	kube.Jobs.Resource:         ownerDescriber(describeJob),
+	kube.Services.Resource:     ownerDescriber(describeService),
+	kube.Secrets.Resource:      describer(describeSecret),
+	kube.ConfigMaps.Resource:   describer(describeConfigMap),
+	kube.Claims.Resource:       describer(describeClaim),
 }
 
 func describer[T any](describe func(io.Writer, *T) error) func(context.Context, *client.Client, client.Request) ([]description, error) {
@@ -127,9 +136,9 @@ func read[T any](ctx context.Context, c *client.Client, r client.Request) ([]T, 
 	return list.Items, err
 }
 
-func podEvents(ctx context.Context, c *client.Client, pod *corev1.Pod) ([]corev1.Event, error) {
-	selector := fmt.Sprintf("involvedObject.name=%s,involvedObject.namespace=%s,involvedObject.uid=%s", pod.Name, pod.Namespace, pod.UID)
+func eventsOf(ctx context.Context, c *client.Client, o metav1.Object) ([]corev1.Event, error) {
+	selector := fmt.Sprintf("involvedObject.name=%s,involvedObject.namespace=%s,involvedObject.uid=%s", o.GetName(), o.GetNamespace(), o.GetUID())
 	var list corev1.EventList
-	err := c.Get(ctx, client.Request{Resource: "events", Namespace: pod.Namespace, FieldSelector: selector}, &list)
+	err := c.Get(ctx, client.Request{Resource: "events", Namespace: o.GetNamespace(), FieldSelector: selector}, &list)
 	return list.Items, err
 }

@@ -15,10 +15,10 @@ func (p *page) containers(title string, containers []corev1.Container, statuses 
 	if len(containers) == 0 {
 		return
 	}
-	p.line(0, "%s:", title)
+	p.line(0, "%s%s:", p.inset, title)
 	for i := range containers {
 		c := &containers[i]
-		p.line(1, "%s:", c.Name)
+		p.name(c.Name)
 		at := slices.IndexFunc(statuses, func(s corev1.ContainerStatus) bool { return s.Name == c.Name })
 		var status *corev1.ContainerStatus
 		if at >= 0 {

@@ -17,9 +17,13 @@ import (
 // page writes lines of kubectl describe: each level is indented by two spaces, a tab begins the next column. Columns are as wide as
 // their block of neighbouring lines needs.
 type page struct {
-	w   *tabwriter.Writer
-	now time.Time
+	w     *tabwriter.Writer
+	now   time.Time
+	inset string // before titles; two spaces within a template
 }
+
+// name begins what is said of something in a list.
+func (p *page) name(name string) { p.line(1, "%s%s:", p.inset[:len(p.inset)/2], name) }
 
 func newPage(w io.Writer) *page {
 	return &page{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0), now: time.Now()}
@@ -40,7 +44,7 @@ func (p *page) line(level int, format string, args ...any) {
 
 // describePod prints what `kubectl describe pod` prints, in its order and layout.
 func describePod(w io.Writer, pod *corev1.Pod, events []corev1.Event, now time.Time) error {
-	p := &page{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0), now}
+	p := &page{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0), now: now}
 	p.identity(pod)
 	p.status(pod)
 	p.containers("Init Containers", pod.Spec.InitContainers, pod.Status.InitContainerStatuses)
@@ -135,6 +139,7 @@ func (p *page) seccomp(level int, profile *corev1.SeccompProfile) {
 
 // pairs prints a map ordered by key, one pair a line below the first one.
 func (p *page) pairs(title string, pairs map[string]string, between string) {
+	title = p.inset + title
 	if len(pairs) == 0 {
 		p.line(0, "%s:\t<none>", title)
 		return
@@ -159,7 +164,7 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // annotations are shortened, and go below their key if they are long or have several lines.
 func (p *page) annotations(annotations map[string]string) {
-	title := "Annotations"
+	title := p.inset + "Annotations"
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		if key == lastApplied {
 			continue
@@ -208,7 +213,7 @@ func conditionStatus(pod *corev1.Pod, kind corev1.PodConditionType) string {
 }
 
 func (p *page) tolerations(tolerations []corev1.Toleration) {
-	title := "Tolerations"
+	title := p.inset + "Tolerations"
 	if len(tolerations) == 0 {
 		p.line(0, "%s:\t<none>", title)
 		return

@@ -11,12 +11,12 @@ import (
 // volumes tells of each volume its type and what that type has.
 func (p *page) volumes(volumes []corev1.Volume) {
 	if len(volumes) == 0 {
-		p.line(0, "Volumes:\t<none>")
+		p.line(0, "%sVolumes:\t<none>", p.inset)
 		return
 	}
-	p.line(0, "Volumes:")
+	p.line(0, "%sVolumes:", p.inset)
 	for i := range volumes {
-		p.line(1, "%s:", volumes[i].Name)
+		p.name(volumes[i].Name)
 		for _, pair := range volumeLines(&volumes[i].VolumeSource) {
 			p.line(2, "%s\t%s", head(&pair[0]), pair[1])
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/peapod/peapod/rootless/kube"
 )
@@ -19,6 +20,9 @@ type Backend interface {
 	ObjectBackend
 	// ListEvents returns the events of a namespace (all if empty), oldest first.
 	ListEvents(namespace string) (*corev1.EventList, error)
+	// WatchEvents delivers the events of a namespace (all if empty) that are newer than a list's version, and those to come, until the context ends, when
+	// the channel is closed: ADDED, or MODIFIED when one is counted again.
+	WatchEvents(ctx context.Context, namespace, resourceVersion string) <-chan watch.Event
 
 	// Logs streams a container's log as plain bytes (the CRI prefix is removed, or turned into a timestamp if asked for).
 	// With Follow the stream ends when the container will not write any more, or with the context.

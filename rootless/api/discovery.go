@@ -75,7 +75,7 @@ func apiResources() []metav1.APIResource {
 	all := []metav1.APIResource{
 		{
 			Name: "events", SingularName: "event", Namespaced: true, Kind: "Event", ShortNames: []string{"ev"},
-			Verbs: metav1.Verbs{"list"},
+			Verbs: metav1.Verbs{"list", "watch"},
 		},
 		{Name: "pods/attach", Namespaced: true, Kind: "PodAttachOptions", Verbs: metav1.Verbs{"create", "get"}},
 		{Name: "pods/exec", Namespaced: true, Kind: "PodExecOptions", Verbs: metav1.Verbs{"create", "get"}},

@@ -1,19 +1,36 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
+
+// events is how Events are served, which the backend keeps apart from objects: nobody applies them.
+var events = &resource{
+	kind: &kube.Kind{Version: "v1", Name: "Event", Resource: "events", New: func() kube.Object { return &corev1.Event{} }},
+	columns: []metav1.TableColumnDefinition{
+		column("Last Seen"), column("Type"), column("Reason"), column("Object"), wideColumn("Subobject"), wideColumn("Source"), column("Message"),
+		wideColumn("First Seen"), wideColumn("Count"), wideColumn("Name"),
+	},
+	cells:  func(o kube.Object, now time.Time) []any { return eventCells(o.(*corev1.Event), now) },
+	fields: func(o kube.Object) fields.Set { return eventFields(o.(*corev1.Event)) },
+}
 
 func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	q := query{values: r.URL.Query()}
-	if q.flag("watch") {
-		return apierrors.NewMethodNotSupported(corev1.Resource("events"), "watch")
+	watching := q.flag("watch")
+	if q.err != nil {
+		return q.err
 	}
-	selected, err := parseSelection(q.values, eventFields(&corev1.Event{}))
+	selected, err := parseSelection(q.values, events.fieldsOf(&corev1.Event{}))
 	if err != nil {
 		return err
 	}
@@ -21,22 +38,45 @@ func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if watching {
+		return s.watchEvents(w, r, want, selected)
+	}
 	list, err := s.backend.ListEvents(r.PathValue("namespace"))
 	if err != nil {
 		return err
 	}
-	kept := make([]corev1.Event, 0, len(list.Items))
+	kept := make([]kube.Object, 0, len(list.Items))
 	for i := range list.Items {
-		if event := &list.Items[i]; selected.matches(event.Labels, eventFields(event)) {
-			kept = append(kept, *event)
+		if event := &list.Items[i]; events.matches(selected, event) {
+			kept = append(kept, event)
 		}
 	}
 	if want == asTable {
-		return s.sendTable(w, r, eventTable(kept, s.now()), list.ListMeta)
+		return s.sendTable(w, r, events.table(kept, s.now()), list.ListMeta)
 	}
-	list.TypeMeta = metav1.TypeMeta{Kind: "EventList", APIVersion: "v1"}
-	list.Items = kept
-	return s.sendJSON(w, r, http.StatusOK, list)
+	return s.sendJSON(w, r, http.StatusOK, wireList{metav1.TypeMeta{Kind: "EventList", APIVersion: "v1"}, list.ListMeta, kept})
+}
+
+// watchEvents begins, without a resourceVersion, with the events that there are. That one is forgotten is not told.
+func (s *server) watchEvents(w http.ResponseWriter, r *http.Request, want view, selected selection) error {
+	q := query{values: r.URL.Query()}
+	version, timeout := q.text("resourceVersion"), q.number("timeoutSeconds", 1)
+	if q.flag("sendInitialEvents") || version == "" {
+		version = "0"
+	}
+	if q.err != nil {
+		return q.err
+	}
+	ctx, cancel := within(r.Context(), timeout)
+	defer cancel()
+	changes := s.backend.WatchEvents(ctx, r.PathValue("namespace"), version)
+	out := newFrames(w, want, events, s.now)
+	for change := range changes {
+		if events.matches(selected, change.Object.(kube.Object)) {
+			out.send(change)
+		}
+	}
+	return nil
 }
 
 // An event that came once has its time in one of two fields, by the age of the API that made it; a series has two times more.
@@ -68,4 +108,12 @@ func eventSource(event *corev1.Event) string {
 		return component
 	}
 	return component + ", " + host
+}
+
+func eventCells(event *corev1.Event, now time.Time) []any {
+	about := event.InvolvedObject
+	return []any{
+		age(lastSeen(event), now), event.Type, event.Reason, strings.ToLower(about.Kind) + "/" + about.Name, about.FieldPath,
+		eventSource(event), event.Message, age(firstSeen(event), now), fmt.Sprint(max(event.Count, 1)), event.Name,
+	}
 }

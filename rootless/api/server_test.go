@@ -160,7 +160,7 @@ func TestAnswers(t *testing.T) {
 		{"namespace", "GET", "/api/v1/namespaces/default", "", "", 200, []string{`"kind":"Namespace"`}},
 		{"namespace missing", "GET", "/api/v1/namespaces/no", "", "", 404, []string{`namespaces \"no\" not found`}},
 		{"events", "GET", "/api/v1/events", "", "", 200, []string{`"kind":"EventList"`, `"items":[]`}},
-		{"watch events", "GET", "/api/v1/events?watch=1", "", "", 405, []string{`"reason":"MethodNotAllowed"`}},
+		{"watch events of what", "GET", "/api/v1/events?watch=perhaps", "", "", 400, []string{`query parameter watch`}},
 
 		{"containers", "GET", "/peapod/v1/containers", "", "", 200, []string{"[]"}},
 		{"node version", "GET", "/peapod/v1/version", "", "", 200, []string{`"Network":"relay"`}},
@@ -257,6 +257,12 @@ func TestEventSelection(t *testing.T) {
 	api.New(b, quiet()).ServeHTTP(w, r)
 	if body := w.Body.String(); !strings.Contains(body, `"pod/web"`) || strings.Contains(body, "of demo") {
 		t.Errorf("got %s", body)
+	}
+	w = httptest.NewRecorder()
+	r = httptest.NewRequest("GET", "/api/v1/namespaces/default/events?watch=1&fieldSelector=involvedObject.name%3Dweb", nil)
+	api.New(b, quiet()).ServeHTTP(w, r)
+	if body := w.Body.String(); strings.Count(body, `"type":"ADDED"`) != 1 || !strings.Contains(body, `"kind":"Event","apiVersion":"v1"`) || strings.Contains(body, "of demo") {
+		t.Errorf("watch: got %s", body)
 	}
 }
 

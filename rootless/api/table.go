@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,19 +78,6 @@ func readinessGates(pod *corev1.Pod) string {
 		}
 	}
 	return fmt.Sprintf("%d/%d", open, len(pod.Spec.ReadinessGates))
-}
-
-func eventTable(events []corev1.Event, now time.Time) *metav1.Table {
-	table := newTable(column("Last Seen"), column("Type"), column("Reason"), column("Object"), wideColumn("Subobject"),
-		wideColumn("Source"), column("Message"), wideColumn("First Seen"), wideColumn("Count"), wideColumn("Name"))
-	for i := range events {
-		event := &events[i]
-		about := event.InvolvedObject
-		addRow(table, event.ObjectMeta,
-			age(lastSeen(event), now), event.Type, event.Reason, strings.ToLower(about.Kind)+"/"+about.Name, about.FieldPath,
-			eventSource(event), event.Message, age(firstSeen(event), now), fmt.Sprint(max(event.Count, 1)), event.Name)
-	}
-	return table
 }
 
 // age is how long ago something happened, in kubectl's short form.

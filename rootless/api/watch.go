@@ -34,12 +34,8 @@ func (s *objects) watch(w http.ResponseWriter, r *http.Request, selected selecti
 	if q.err != nil {
 		return q.err
 	}
-	ctx := r.Context()
-	if timeout != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(min(*timeout, 1<<31))*time.Second)
-		defer cancel()
-	}
+	ctx, cancel := within(r.Context(), timeout)
+	defer cancel()
 	filter, list, err := s.startFilter(r, selected, &version, initial)
 	if err != nil {
 		return err
@@ -63,6 +59,14 @@ func (s *objects) watch(w http.ResponseWriter, r *http.Request, selected selecti
 		}
 	}
 	return nil
+}
+
+// within ends a context after some seconds, if any are given.
+func within(ctx context.Context, seconds *int64) (context.Context, context.CancelFunc) {
+	if seconds == nil {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Duration(min(*seconds, 1<<31))*time.Second)
 }
 
 // startFilter returns the filter and, for a watch that begins with the present, the objects to send first; version is

@@ -187,3 +187,8 @@ func (n *Node) DeleteObject(_ context.Context, kind *kube.Kind, namespace, name 
 func (n *Node) ListEvents(namespace string) (*corev1.EventList, error) {
 	return n.events.list(namespace), nil
 }
+
+// WatchEvents is in api.Backend.
+func (n *Node) WatchEvents(ctx context.Context, namespace, resourceVersion string) <-chan watch.Event {
+	return n.events.watch(ctx, namespace, version(resourceVersion))
+}

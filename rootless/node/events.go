@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/peapod/peapod/rootless/kube"
 	"github.com/peapod/peapod/rootless/lifecycle"
@@ -21,6 +23,7 @@ type eventLog struct {
 	mu     sync.Mutex
 	events []*corev1.Event // oldest first
 	serial uint64
+	next   chan struct{} // closed and replaced by each event; nil as long as nobody waits
 }
 
 const eventsKept = 1000
@@ -29,6 +32,11 @@ func (l *eventLog) record(o kube.Object, e lifecycle.Emit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now, kind := metav1.NewTime(time.Now()), kube.KindOf(o).TypeMeta()
+	l.serial++
+	if l.next != nil {
+		close(l.next)
+		l.next = nil
+	}
 	path := ""
 	if pod, ok := o.(*corev1.Pod); ok {
 		path = fieldPath(pod, e.Container)
@@ -38,6 +46,7 @@ func (l *eventLog) record(o kube.Object, e lifecycle.Emit) {
 			again := *old
 			again.Count++
 			again.LastTimestamp = now
+			again.ResourceVersion = fmt.Sprint(l.serial)
 			l.events = append(slices.Delete(l.events, i, i+1), &again)
 			return
 		}
@@ -45,7 +54,6 @@ func (l *eventLog) record(o kube.Object, e lifecycle.Emit) {
 	if len(l.events) == eventsKept {
 		l.events = slices.Delete(l.events, 0, 1)
 	}
-	l.serial++
 	l.events = append(l.events, &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:              fmt.Sprintf("%s.%x", o.GetName(), uint64(now.UnixNano())+l.serial),
@@ -86,6 +94,49 @@ func (l *eventLog) list(namespace string) *corev1.EventList {
 		}
 	}
 	return list
+}
+
+// since returns the events after a version, and a channel that is closed at the next one.
+func (l *eventLog) since(after uint64, namespace string) (changes []watch.Event, now uint64, next <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.next == nil {
+		l.next = make(chan struct{})
+	}
+	for _, e := range l.events {
+		if version(e.ResourceVersion) <= after || namespace != "" && e.Namespace != namespace {
+			continue
+		}
+		kind := watch.Added
+		if e.Count > 1 {
+			kind = watch.Modified
+		}
+		changes = append(changes, watch.Event{Type: kind, Object: e.DeepCopy()})
+	}
+	return changes, l.serial, l.next
+}
+
+// watch sends events after a version until the context ends.
+func (l *eventLog) watch(ctx context.Context, namespace string, after uint64) <-chan watch.Event {
+	out := make(chan watch.Event)
+	go func() {
+		defer close(out)
+		for {
+			changes, now, next := l.since(after, namespace)
+			after = now
+			for _, c := range changes {
+				if !send(ctx, out, c) {
+					return
+				}
+			}
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
 }
 
 // forget drops the events of a Pod that is gone.

@@ -6,12 +6,14 @@
 package apitest
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/peapod/peapod/rootless/api"
 	"github.com/peapod/peapod/rootless/kube"
@@ -71,6 +73,23 @@ func (b *Backend) ListEvents(namespace string) (*corev1.EventList, error) {
 		}
 	}
 	return list, nil
+}
+
+// WatchEvents is api.Backend's: what is there, and then nothing more.
+func (b *Backend) WatchEvents(ctx context.Context, namespace, _ string) <-chan watch.Event {
+	list, _ := b.ListEvents(namespace)
+	out := make(chan watch.Event)
+	go func() {
+		defer close(out)
+		for i := range list.Items {
+			select {
+			case out <- watch.Event{Type: watch.Added, Object: &list.Items[i]}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
 }
 
 // Containers is api.Backend's.
