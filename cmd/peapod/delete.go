@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/peapod/peapod/rootless/api/client"
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 type deleteOptions struct {
@@ -29,9 +30,9 @@ func newDelete(a *app) *cobra.Command {
 	var o deleteOptions
 	cmd := &cobra.Command{
 		Use:   "delete (-f FILE… | TYPE NAME… | TYPE/NAME… | TYPE --all | TYPE -l SELECTOR)",
-		Short: "End Pods and remove them, or remove Secrets",
+		Short: "End Pods and remove them, or remove other objects",
 		Long: `End Pods and remove them: hooks run, processes get their stop signal and, after the grace period, SIGKILL.
-The command returns when the Pods are gone. A Secret is simply removed; who uses it already keeps what it has got.`,
+The command returns when the Pods are gone. A Secret is simply removed; who uses it already keeps what it has got. With a namespace goes all that is in it.`,
 		Example: `  # What a file describes
   peapod delete -f pod.yaml
 
@@ -130,10 +131,16 @@ func (a *app) toDelete(ctx context.Context, cmd *cobra.Command, c *client.Client
 	var refs []objectRef
 	if len(o.files) > 0 {
 		entries, err := a.manifests(&o.manifestFlags)
+		var namespaces []objectRef // last: what else is in them would be gone with them
 		for i := range entries {
-			refs = append(refs, refOf(entries[i].Object))
+			ref := refOf(entries[i].Object)
+			if ref.kind.resource == kube.Namespaces.Resource {
+				namespaces = append(namespaces, ref)
+				continue
+			}
+			refs = append(refs, ref)
 		}
-		return refs, err
+		return append(refs, namespaces...), err
 	}
 	return a.refs(ctx, cmd, c, args, &o.selectFlags)
 }
