@@ -48,6 +48,9 @@ func compare(args []string) error {
 	if len(args) == 3 && args[0] == netHubVerb {
 		return serveNetHub(args[1], args[2])
 	}
+	if len(args) == 2 && args[0] == netEchoVerb {
+		return serveNetEchoes(args[1])
+	}
 	if len(args) == 4 && args[0] == netClientVerb {
 		n, err := strconv.Atoi(args[3])
 		if err != nil {

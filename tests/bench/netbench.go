@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -35,14 +36,24 @@ const (
 // netHost is the host's address: a machine of the documentation ranges.
 const netHost = "198.51.100.7"
 
-// A way leads from a network namespace to a service of the host.
+// A way leads from a network namespace to a service of the host, or by a published port from the host to a service in the namespace.
 type way struct {
-	name string
-	to   string // the address where the service is, seen from inside
-	pod  int    // a process inside; 0: the host itself
-	cpu  []int  // processes that carry the bytes
-	stop func()
+	name      string
+	to        string // the address where the service is, seen by the client
+	pod       int    // a process in the namespace; 0: the host itself
+	published bool
+	port      int   // of the host: leads to the same port in the namespace, where iperf3 is; the next one to that of the echo service. 0: none
+	cpu       []int // processes that carry the bytes
+	stop      func()
 }
+
+// iperfPort is where iperf3 is on the host. The others are published.
+const (
+	iperfPort  = 5201
+	peapodPort = 5301
+	pastaPort  = 5311
+	slirpPort  = 5321
+)
 
 // netMeasures in the order in which they are printed. More is better of all but the CPU times and the round trip.
 var netMeasures = []string{
@@ -71,7 +82,7 @@ func compareNet(args []string) error {
 	if err := prepareNetHost(ctx); err != nil {
 		return err
 	}
-	echo, err := serveNetEcho()
+	echo, err := serveNetEcho(0)
 	if err != nil {
 		return err
 	}
@@ -99,7 +110,7 @@ func compareNet(args []string) error {
 		}
 	}
 	printNet(os.Stdout, ways, results)
-	return nil
+	return comparePublished(ctx, ways, *rounds, *seconds)
 }
 
 // prepareNetHost makes a host of this network namespace: an address, and a link for a default route, which pasta looks for.
@@ -128,9 +139,9 @@ func thisProgram() string {
 	return path
 }
 
-// serveNetEcho answers byte for byte on every address, and returns the port.
-func serveNetEcho() (int, error) {
-	l, err := net.Listen("tcp", "0.0.0.0:0")
+// serveNetEcho answers byte for byte on every address, and returns the port; 0 is any.
+func serveNetEcho(port int) (int, error) {
+	l, err := net.Listen("tcp", fmt.Sprintf("0.0.0.0:%d", port))
 	if err != nil {
 		return 0, err
 	}
@@ -159,7 +170,7 @@ func serveNetEcho() (int, error) {
 // openWays leaves out what is not installed or does not come up.
 func openWays(ctx context.Context, echo int) (ways []*way, err error) {
 	ways = []*way{{name: "host", to: netHost, stop: func() {}}}
-	for _, open := range []func(context.Context, int) (*way, error){peapodWay, pastaWay("pasta tap", netHost), pastaWay("pasta splice", "127.0.0.1"), slirpWay} {
+	for _, open := range []func(context.Context, int) (*way, error){peapodWay, pastaWay("pasta tap", netHost, 0), pastaWay("pasta splice", "127.0.0.1", pastaPort), slirpWay} {
 		w, err := open(ctx, echo)
 		if err == nil {
 			if _, err = w.client(ctx, echo, "rtt", 1); err == nil {
@@ -222,7 +233,7 @@ func peapodWay(ctx context.Context, _ int) (*way, error) {
 		return nil, fmt.Errorf("the hub does not come up: %w", err)
 	}
 	name := strings.TrimSpace(line)
-	return &way{name: name, to: netHost, pod: pod, cpu: []int{cmd.Process.Pid}, stop: func() {
+	return &way{name: name, to: netHost, pod: pod, port: peapodPort, cpu: []int{cmd.Process.Pid}, stop: func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		stopHub()
@@ -248,15 +259,26 @@ func serveNetHub(hubPid, podPid string) error {
 	if _, err := hub.Attach(podNetns, netstack.Endpoint{ID: "bench", Name: "bench", Namespace: "default"}); err != nil {
 		return err
 	}
+	var ports []netstack.Port
+	for port := range uint16(2) {
+		ports = append(ports, netstack.Port{Protocol: "tcp", HostPort: peapodPort + port, PodPort: peapodPort + port})
+	}
+	if err := hub.Publish("bench", ports); err != nil {
+		return err
+	}
 	fmt.Println("peapod " + hub.Engine())
 	runtime.GC()
 	select {}
 }
 
-func pastaWay(name, to string) func(context.Context, int) (*way, error) {
+func pastaWay(name, to string, port int) func(context.Context, int) (*way, error) {
 	return func(ctx context.Context, echo int) (*way, error) {
-		args := []string{"--foreground", "--quiet", "--config-net", "-a", "10.99.0.2", "-n", "24", "-g", "10.99.0.1", "-t", "none", "-u", "none", "-U", "none",
-			"-T", fmt.Sprintf("5201,%d", echo), "sleep", "3600"}
+		publish := "none"
+		if port != 0 {
+			publish = fmt.Sprintf("%d,%d", port, port+1)
+		}
+		args := []string{"--foreground", "--quiet", "--config-net", "-a", "10.99.0.2", "-n", "24", "-g", "10.99.0.1", "-t", publish, "-u", "none", "-U", "none",
+			"-T", fmt.Sprintf("%d,%d", iperfPort, echo), "sleep", "3600"}
 		cmd, stop, err := startWay(ctx, "pasta", args...)
 		if err != nil {
 			return nil, err
@@ -268,7 +290,7 @@ func pastaWay(name, to string) func(context.Context, int) (*way, error) {
 			stop()
 			return nil, fmt.Errorf("%s does not come up", name)
 		}
-		return &way{name: name, to: to, pod: pod, cpu: []int{cmd.Process.Pid}, stop: stop}, nil
+		return &way{name: name, to: to, pod: pod, port: port, cpu: []int{cmd.Process.Pid}, stop: stop}, nil
 	}
 }
 
@@ -277,26 +299,45 @@ func slirpWay(ctx context.Context, _ int) (*way, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd, stop, err := startWay(ctx, "slirp4netns", "-c", "--mtu=65520", strconv.Itoa(pod), "tap0")
+	dir, err := os.MkdirTemp("", "slirp")
+	if err != nil {
+		return nil, err
+	}
+	api := filepath.Join(dir, "api")
+	cmd, stop, err := startWay(ctx, "slirp4netns", "-c", "--mtu=65520", "--api-socket", api, strconv.Itoa(pod), "tap0")
 	if err != nil {
 		stopPod()
 		return nil, err
 	}
 	time.Sleep(time.Second)
-	return &way{name: "slirp4netns", to: netHost, pod: pod, cpu: []int{cmd.Process.Pid}, stop: func() {
+	for port := slirpPort; port <= slirpPort+1; port++ {
+		if err := forwardBySlirp(api, port); err != nil {
+			fmt.Printf("slirp4netns publishes nothing: %v\n", err)
+		}
+	}
+	return &way{name: "slirp4netns", to: netHost, pod: pod, port: slirpPort, cpu: []int{cmd.Process.Pid}, stop: func() {
 		stop()
 		stopPod()
+		_ = os.RemoveAll(dir)
 	}}, nil
 }
 
-// inside runs a program at the way's beginning.
-func (w *way) inside(ctx context.Context, args ...string) ([]byte, error) {
-	if w.pod != 0 {
-		enter := []string{"nsenter", "--target", strconv.Itoa(w.pod), "--net"}
-		if strings.HasPrefix(w.name, "pasta") {
-			enter = append(enter, "--user", "--preserve-credentials")
-		}
-		args = append(enter, args...)
+// enter is a command in the way's namespace.
+func (w *way) enter(args ...string) []string {
+	if w.pod == 0 {
+		return args
+	}
+	enter := []string{"nsenter", "--target", strconv.Itoa(w.pod), "--net"}
+	if strings.HasPrefix(w.name, "pasta") {
+		enter = append(enter, "--user", "--preserve-credentials")
+	}
+	return append(enter, args...)
+}
+
+// ask runs a program where the client is.
+func (w *way) ask(ctx context.Context, args ...string) ([]byte, error) {
+	if !w.published {
+		args = w.enter(args...)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	var stderr bytes.Buffer
@@ -348,14 +389,20 @@ func (w *way) processorTime() (sum time.Duration) {
 
 // iperf runs one server for one client.
 func (w *way) iperf(ctx context.Context, seconds int, flags []string) (bits, bytes float64, err error) {
-	_, stop, err := startWay(ctx, "iperf3", "-s", "-1", "-p", "5201")
+	port := strconv.Itoa(iperfPort)
+	server := []string{"iperf3", "-s", "-1", "-p", port}
+	if w.published {
+		port = strconv.Itoa(w.port)
+		server = w.enter("iperf3", "-s", "-1", "-p", port)
+	}
+	_, stop, err := startWay(ctx, server[0], server[1:]...)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer stop()
 	time.Sleep(200 * time.Millisecond)
-	args := append([]string{"iperf3", "-J", "-p", "5201", "-t", strconv.Itoa(seconds), "-c", w.to}, flags...)
-	out, err := w.inside(ctx, args...)
+	args := append([]string{"iperf3", "-J", "-p", port, "-t", strconv.Itoa(seconds), "-c", w.to}, flags...)
+	out, err := w.ask(ctx, args...)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -373,7 +420,7 @@ func (w *way) iperf(ctx context.Context, seconds int, flags []string) (bits, byt
 
 // client has this program measure something inside.
 func (w *way) client(ctx context.Context, echo int, what string, n int) (float64, error) {
-	out, err := w.inside(ctx, thisProgram(), netClientVerb, what, fmt.Sprintf("%s:%d", w.to, echo), strconv.Itoa(n))
+	out, err := w.ask(ctx, thisProgram(), netClientVerb, what, fmt.Sprintf("%s:%d", w.to, echo), strconv.Itoa(n))
 	if err != nil {
 		return 0, err
 	}
@@ -386,10 +433,7 @@ func (w *way) idle(ctx context.Context, echo, connections int, results netResult
 		return nil
 	}
 	results.keep("idle: memory kB", w, w.memory())
-	args := []string{thisProgram(), netClientVerb, "hold", fmt.Sprintf("%s:%d", w.to, echo), strconv.Itoa(connections)}
-	if w.pod != 0 {
-		args = append([]string{"nsenter", "--target", strconv.Itoa(w.pod), "--net"}, args...)
-	}
+	args := w.enter(thisProgram(), netClientVerb, "hold", fmt.Sprintf("%s:%d", w.to, echo), strconv.Itoa(connections))
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
