@@ -83,8 +83,19 @@ func dialOn(ctx context.Context, on func(func() error) error, network string, fr
 // bindTransparent gives a socket an address that the machine does not have: ip(7), IP_TRANSPARENT. SO_REUSEADDR lets sockets that differ
 // only in their peer share it.
 func bindTransparent(fd int, from netip.AddrPort) error {
-	level, transparent := unix.SOL_IP, unix.IP_TRANSPARENT
+	domain := unix.AF_INET
 	if from.Addr().Is6() {
+		domain = unix.AF_INET6
+	}
+	if err := setTransparent(fd, domain); err != nil {
+		return err
+	}
+	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(from)))
+}
+
+func setTransparent(fd, domain int) error {
+	level, transparent := unix.SOL_IP, unix.IP_TRANSPARENT
+	if domain == unix.AF_INET6 {
 		level, transparent = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
 	}
 	for _, o := range []struct{ level, name int }{
@@ -95,7 +106,7 @@ func bindTransparent(fd int, from netip.AddrPort) error {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
-	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(from)))
+	return nil
 }
 
 func socketKind(network string, to netip.Addr) (kind, domain int, err error) {

@@ -59,6 +59,7 @@ type Hub struct {
 	engineName string
 	dns        *dns.Server
 	ports      *publish.Manager
+	sockets    *socketPool
 
 	mu        sync.Mutex
 	pool      *pool
@@ -254,6 +255,7 @@ func (h *Hub) Close() error {
 	}
 	if h.ports != nil {
 		errs = append(errs, h.ports.Close())
+		h.sockets.close()
 	}
 	if h.engine != nil {
 		errs = append(errs, h.engine.Close())

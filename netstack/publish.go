@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/rootless-containers/rootlesskit/v3/pkg/port"
@@ -25,7 +26,8 @@ type Port struct {
 // startPorts leaves the published ports a part of the descriptors that egress.LimitsFor leaves: an eighth, two for each connection.
 func (h *Hub) startPorts() error {
 	files := int(min(openFilesLimit(), 1<<17))
-	h.ports = publish.New(publish.Config{Dial: h.dialClient, Owner: h.ownerOf, TCP: files / 32, UDP: files / 16, UDPIdle: h.cfg.udpIdle, Log: h.cfg.Log})
+	h.sockets = &socketPool{thread: h.thread, free: map[int][]int{}}
+	h.ports = publish.New(publish.Config{Dial: h.dialClient, Connect: h.connectClient, Owner: h.ownerOf, TCP: files / 32, UDP: files / 16, UDPIdle: h.cfg.udpIdle, Log: h.cfg.Log})
 	return nil
 }
 
@@ -104,29 +106,82 @@ func (h *Hub) ownerOf(a netip.Addr) string {
 // socket between these addresses first. Should another connection from that address and port still be remembered, another port
 // has to do.
 func (h *Hub) dialClient(ctx context.Context, network string, client, to netip.AddrPort) (net.Conn, error) {
-	to, ours, err := h.target(strings.TrimRight(network, "46"), client.Addr(), to)
+	client, to, onHost, err := h.clientRoute(strings.TrimRight(network, "46"), client, to)
 	if err != nil {
 		return nil, err
 	}
-	if ours && !h.inRanges(to.Addr()) {
-		if err := refuse(to.Addr()); err != nil {
-			return nil, err
-		}
+	if onHost {
 		return hostDialer.DialContext(ctx, network, to.String())
 	}
-	if !h.showable(client.Addr()) {
-		return h.dial(ctx, network, netip.AddrPort{}, to)
-	}
-	if e, ok := h.engine.(answerRouter); ok {
-		if err := e.routeAnswers(network, to); err != nil {
-			return nil, err
-		}
-	}
 	conn, err := h.dial(ctx, network, client, to)
-	if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) {
+	if client.IsValid() && taken(err) {
 		conn, err = h.dial(ctx, network, netip.AddrPortFrom(client.Addr(), 0), to)
 	}
 	return conn, err
+}
+
+// connectClient is dialClient for TCP that does not wait: the socket becomes writable when the attempt has ended.
+func (h *Hub) connectClient(client, to netip.AddrPort) (fd int, err error) {
+	client, to, onHost, err := h.clientRoute("tcp", client, to)
+	if err != nil {
+		return -1, err
+	}
+	domain := unix.AF_INET
+	if to.Addr().Is6() {
+		domain = unix.AF_INET6
+	}
+	begin := func(from netip.AddrPort) (int, error) {
+		if onHost {
+			fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		} else {
+			fd, err = h.sockets.take(domain)
+		}
+		if err != nil {
+			return -1, err
+		}
+		if from.IsValid() {
+			err = os.NewSyscallError("bind", unix.Bind(fd, sockaddr(from)))
+		}
+		if err == nil {
+			if err = unix.Connect(fd, sockaddr(to)); err == unix.EINPROGRESS {
+				err = nil
+			}
+		}
+		if err != nil {
+			_ = unix.Close(fd)
+			return -1, os.NewSyscallError("connect", err)
+		}
+		return fd, nil
+	}
+	fd, err = begin(client)
+	if client.IsValid() && taken(err) {
+		fd, err = begin(netip.AddrPortFrom(client.Addr(), 0))
+	}
+	return fd, err
+}
+
+// taken tells that a connection between these addresses is still remembered.
+func taken(err error) bool {
+	return errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL)
+}
+
+// clientRoute tells from which address, which may be invalid for any of the gateway's, to which one a published port leads for a client; on the host
+// if the Pod is in the host's network.
+func (h *Hub) clientRoute(network string, client, to netip.AddrPort) (from, dst netip.AddrPort, onHost bool, err error) {
+	to, ours, err := h.target(network, client.Addr(), to)
+	if err != nil {
+		return from, to, false, err
+	}
+	if ours && !h.inRanges(to.Addr()) {
+		return from, to, true, refuse(to.Addr())
+	}
+	if !h.showable(client.Addr()) {
+		return from, to, false, nil
+	}
+	if e, ok := h.engine.(answerRouter); ok {
+		err = e.routeAnswers(network, to)
+	}
+	return client, to, false, err
 }
 
 // showable tells whether a client's address means the same to a Pod: loopback and link-local ones do not, and in their place it sees

@@ -21,8 +21,10 @@ import (
 
 // Config is what a Manager needs from its surroundings.
 type Config struct {
-	// Dial connects to a Pod. The network is tcp or udp; the result must be a *net.TCPConn or *net.UDPConn. src is the client.
+	// Dial connects to a Pod by UDP. The result must be a *net.UDPConn. src is the client.
 	Dial func(ctx context.Context, network string, src, dst netip.AddrPort) (net.Conn, error)
+	// Connect begins to connect to a Pod by TCP, with a socket that does not block and becomes writable when that has ended.
+	Connect func(src, dst netip.AddrPort) (fd int, err error)
 	// Owner names the Pod that has an address, for errors; it may be nil.
 	Owner func(netip.Addr) string
 	// TCP and UDP bound the flows of all ports; each holds two descriptors, or one.

@@ -2,16 +2,23 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/netstack/relay"
 )
 
 func listenStreams(network string, at netip.AddrPort) (*net.TCPListener, error) {
-	config := net.ListenConfig{KeepAlive: -1} // the carrier does that
-	config.SetMultipathTCP(false)             // as the Pod's side is not
+	config := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) (err error) { // what is accepted has the listener's options
+		controlled := c.Control(func(fd uintptr) { err = relay.SetStreamOptions(int(fd)) })
+		return errors.Join(controlled, err)
+	}}
+	config.SetMultipathTCP(false) // as the Pod's side is not
 	l, err := config.Listen(context.Background(), network, at.String())
 	if err != nil {
 		return nil, err
@@ -33,7 +40,7 @@ func (m *Manager) acceptStreams(p *published, l *net.TCPListener) {
 			reset(c)
 			continue
 		}
-		m.running.Go(func() { m.open(p, &stream{client: c}) })
+		m.open(p, &stream{client: c})
 	}
 }
 
@@ -56,7 +63,7 @@ func (s *stream) abort() {
 	reset(s.client)
 }
 
-// open connects to the Pod. What it starts is ended by abort.
+// open connects to the Pod, and does not wait for that. What it starts is ended by abort.
 func (m *Manager) open(p *published, s *stream) {
 	ended := func() {
 		p.remove(s)
@@ -74,17 +81,17 @@ func (m *Manager) open(p *published, s *stream) {
 }
 
 func (m *Manager) carry(p *published, s *stream, ended func()) error {
-	pod, err := m.cfg.Dial(p.ctx, "tcp", endpoint(s.client.RemoteAddr()), p.to)
+	pod, err := m.cfg.Connect(endpoint(s.client.RemoteAddr()), p.to)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.aborted {
-		reset(pod.(*net.TCPConn))
+		_ = unix.Close(pod)
 		return net.ErrClosed
 	}
-	s.carried, err = m.carrier.Carry(s.client, pod.(*net.TCPConn), ended)
+	s.carried, err = m.carrier.Carry(s.client, pod, ended)
 	return err
 }
 

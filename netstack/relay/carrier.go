@@ -36,47 +36,46 @@ type Carried struct {
 	gone   bool
 }
 
-// Carry copies both ways between two connections, which it takes, until both directions have ended. The end of one direction is passed on as
-// such, an error as a reset of both. Peers that vanish without a word are found. ended is called once, maybe before Carry returns; it must
-// not wait for anything. On an error, which means that descriptors are short, both connections are reset and ended is not called.
-func (c *Carrier) Carry(client, pod *net.TCPConn, ended func()) (*Carried, error) {
-	f := &Carried{carrier: c, ended: ended, pair: pair{pod: -1, host: -1}}
-	var err error
-	if f.host, err = take(client); err == nil {
-		if f.pod, err = take(pod); err == nil {
-			// The other one is added by the worker that gets this one's first event: it is in the gate then, so nobody closes it meanwhile.
-			err = c.poller.add(f.pod, streamEvents, f)
+// Carry copies both ways between a client's connection and a Pod's, which it takes, until both directions have ended. The client's has the options of
+// SetStreamOptions. The Pod's is a socket that does not block, and may still be connecting: if that fails, the client is reset. The end of one
+// direction is passed on as such, an error as a reset of both. Peers that vanish without a word are found. ended is called once, maybe before Carry
+// returns; it must not wait for anything. On an error, which means that descriptors are short, both connections are reset and ended is not called.
+func (c *Carrier) Carry(client *net.TCPConn, pod int, ended func()) (*Carried, error) {
+	f := &Carried{carrier: c, ended: ended, pair: pair{pod: pod, host: -1}}
+	err := SetStreamOptions(pod)
+	if err == nil {
+		if f.host, err = take(client); err == nil {
+			// The other one is added by the worker that gets this one's first event, which comes when it is connected, or never will be: the worker is
+			// in the gate then, so nobody closes it meanwhile.
+			err = c.poller.add(pod, streamEvents, f)
 		}
 	}
 	if err != nil {
-		for _, conn := range []*net.TCPConn{client, pod} {
-			_ = conn.SetLinger(0)
+		_ = client.SetLinger(0)
+		if f.host >= 0 {
+			_ = unix.Close(f.host)
 		}
-		for _, fd := range []int{f.pod, f.host} {
-			if fd >= 0 {
-				_ = unix.Close(fd)
-			}
-		}
+		_ = unix.SetsockoptLinger(pod, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		_ = unix.Close(pod)
 	}
-	_, _ = client.Close(), pod.Close()
+	_ = client.Close()
 	if err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// take gives a connection the options of a stream and returns a descriptor of it, which stays when the connection is closed.
+// SetStreamOptions gives a socket, or those that a listener accepts, the options of a stream.
+func SetStreamOptions(fd int) error { return setOptions(fd, streamOptions) }
+
+// take returns a descriptor of a connection, which stays when the connection is closed.
 func take(conn *net.TCPConn) (int, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return -1, err
 	}
 	taken := -1
-	controlled := raw.Control(func(fd uintptr) {
-		if err = setOptions(int(fd), streamOptions); err == nil {
-			taken, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-		}
-	})
+	controlled := raw.Control(func(fd uintptr) { taken, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
 	if controlled != nil {
 		return -1, controlled
 	}

@@ -32,7 +32,7 @@ func carried(t *testing.T, c *Carrier) (client, pod *net.TCPConn, f *Carried, en
 	client, clientSide := dialed(t)
 	podSide, pod := dialed(t)
 	ended = new(atomic.Int32)
-	f, err := c.Carry(clientSide, podSide, func() { ended.Add(1) })
+	f, err := c.Carry(clientSide, taken(t, podSide), func() { ended.Add(1) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestCarrierTakesWhatHasEnded(t *testing.T) {
 	client.Close()
 	podSide, pod := dialed(t)
 	var ended atomic.Int32
-	if _, err := c.Carry(clientSide, podSide, func() { ended.Add(1) }); err != nil {
+	if _, err := c.Carry(clientSide, taken(t, podSide), func() { ended.Add(1) }); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := io.ReadAll(pod); err != nil || string(got) != "all" {
@@ -112,5 +112,48 @@ func TestCarriedAbort(t *testing.T) {
 			}
 		}
 		endedOnce(t, ended)
+	}
+}
+
+// TestCarrierConnects: the Pod's side is connecting when it is given away, and one that fails resets the client.
+func TestCarrierConnects(t *testing.T) {
+	c := testCarrier(t)
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, listening := range []bool{true, false} {
+		client, clientSide := dialed(t)
+		if !listening {
+			l.Close()
+		}
+		fd, err := newSocket(unix.AF_INET, unix.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Connect(fd, sockaddr(l.Addr().(*net.TCPAddr).AddrPort())); err != nil && err != unix.EINPROGRESS {
+			t.Fatal(err)
+		}
+		var ended atomic.Int32
+		f, err := c.Carry(clientSide, fd, func() { ended.Add(1) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if listening {
+			pod, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = pod.Write([]byte("hello"))
+			b := make([]byte, 5)
+			if _, err := io.ReadFull(client, b); err != nil || string(b) != "hello" {
+				t.Errorf("got %q, %v", b, err)
+			}
+			pod.Close()
+			f.Abort()
+		} else if _, err := client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("got %v", err)
+		}
+		endedOnce(t, &ended)
 	}
 }

@@ -46,10 +46,13 @@ func dialed(t *testing.T) (a, b *net.TCPConn) {
 	return a, b
 }
 
-// taken is the descriptor of a connection, which is the caller's.
+// taken is the descriptor of a connection, which is the caller's, with the options of a stream.
 func taken(t *testing.T, c *net.TCPConn) int {
 	t.Helper()
 	fd, err := take(c)
+	if err == nil {
+		err = SetStreamOptions(fd)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,14 +88,14 @@ func relayed(t *testing.T, r *Relay) (pod, server *net.TCPConn, s *stream) {
 	pod, podSide := dialed(t)
 	hostSide, server := dialed(t)
 	s = newStream(r, key{src: netip.MustParseAddrPort(pod.LocalAddr().String())})
-	s.pod, s.host, s.joined, s.state = taken(t, podSide), taken(t, hostSide), true, offered
+	s.pod, s.host, s.state = taken(t, podSide), taken(t, hostSide), offered // as from the listener
 	r.tcp.Add(s.src.Addr(), s)
 	if err := r.poller.add(s.host, streamEvents, s); err != nil {
 		t.Fatal(err)
 	}
+	w := &worker{buf: make([]byte, largestRead)}
+	s.post(w, podArrived)
 	go func() {
-		w := &worker{buf: make([]byte, largestRead)}
-		s.post(w, podArrived)
 		for len(w.again) > 0 {
 			turns := w.again
 			w.again = nil
