@@ -14,7 +14,7 @@ import (
 
 // category is what "all" means to get: what serves and runs, in kubectl's order.
 var category = []*kube.Kind{
-	kube.Pods, kube.Services, kube.DaemonSets, kube.Deployments, kube.ReplicaSets, kube.StatefulSets, kube.CronJobs, kube.Jobs,
+	kube.Pods, kube.ReplicationControllers, kube.Services, kube.DaemonSets, kube.Deployments, kube.ReplicaSets, kube.StatefulSets, kube.CronJobs, kube.Jobs,
 }
 
 // severalKinds reads `all` or `po,svc`; none if the command line says something else.

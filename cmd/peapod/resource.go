@@ -33,6 +33,7 @@ var kinds = []kind{
 	applied(kube.ServiceAccounts, "sa"),
 	applied(kube.Deployments, "deploy"),
 	applied(kube.ReplicaSets, "rs"),
+	applied(kube.ReplicationControllers, "rc"),
 	applied(kube.StatefulSets, "sts"),
 	applied(kube.DaemonSets, "ds"),
 	applied(kube.Jobs, ""),

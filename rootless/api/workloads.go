@@ -45,6 +45,19 @@ var workloads = []*resource{
 		},
 	},
 	{
+		kind: kube.ReplicationControllers, shortNames: []string{"rc"}, categories: []string{"all"},
+		columns: tableColumns("Name,Desired,Current,Ready,Age", "Containers,Images,Selector"),
+		cells: func(o kube.Object, now time.Time) []any {
+			r := o.(*corev1.ReplicationController)
+			return append([]any{
+				r.Name, cell(value(r.Spec.Replicas)), cell(r.Status.Replicas), cell(r.Status.ReadyReplicas), age(r.CreationTimestamp, now),
+			}, templateCells(r.Spec.Template, &metav1.LabelSelector{MatchLabels: r.Spec.Selector})...)
+		},
+		fields: func(o kube.Object) fields.Set {
+			return fields.Set{"status.replicas": cell(o.(*corev1.ReplicationController).Status.Replicas)}
+		},
+	},
+	{
 		kind: kube.StatefulSets, shortNames: []string{"sts"}, categories: []string{"all"},
 		columns: tableColumns("Name,Ready,Age", "Containers,Images"),
 		cells: func(o kube.Object, now time.Time) []any {

@@ -116,6 +116,8 @@ func statusOf(o kube.Object) any {
 		return o.Status
 	case *appsv1.ReplicaSet:
 		return o.Status
+	case *corev1.ReplicationController:
+		return o.Status
 	case *appsv1.StatefulSet:
 		return o.Status
 	case *appsv1.DaemonSet:
@@ -264,6 +266,8 @@ func (c *cluster) setStatus(o, planned kube.Object) {
 		o.Status = planned.(*appsv1.Deployment).Status
 	case *appsv1.ReplicaSet:
 		o.Status = planned.(*appsv1.ReplicaSet).Status
+	case *corev1.ReplicationController:
+		o.Status = planned.(*corev1.ReplicationController).Status
 	case *appsv1.StatefulSet:
 		o.Status = planned.(*appsv1.StatefulSet).Status
 	case *appsv1.DaemonSet:

@@ -1,4 +1,4 @@
-// Package controller decides what becomes of the objects that make other objects: Deployments make ReplicaSets, those and StatefulSets, DaemonSets and
+// Package controller decides what becomes of the objects that make other objects: Deployments make ReplicaSets, those, ReplicationControllers, StatefulSets, DaemonSets and
 // Jobs make Pods, CronJobs make Jobs. It has no clock and does nothing: for an object, what it owns and the time it returns a Plan.
 //
 //	plan := controller.Reconcile(now, object, owned)

@@ -11,7 +11,7 @@ import (
 )
 
 // Kinds are those that Reconcile knows, owners before what they make.
-var Kinds = []*kube.Kind{kube.CronJobs, kube.Jobs, kube.Deployments, kube.ReplicaSets, kube.StatefulSets, kube.DaemonSets}
+var Kinds = []*kube.Kind{kube.CronJobs, kube.Jobs, kube.Deployments, kube.ReplicaSets, kube.ReplicationControllers, kube.StatefulSets, kube.DaemonSets}
 
 // Owned are the objects that one owns.
 type Owned struct {
@@ -29,6 +29,8 @@ func Reconcile(now time.Time, o kube.Object, owned Owned) *Plan {
 		return reconcileDeployment(now, o, owned)
 	case *appsv1.ReplicaSet:
 		return reconcileReplicaSet(now, o, owned.Pods)
+	case *corev1.ReplicationController:
+		return reconcileReplicationController(now, o, owned.Pods)
 	case *appsv1.StatefulSet:
 		return reconcileStatefulSet(now, o, owned)
 	case *appsv1.DaemonSet:

@@ -8,14 +8,30 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 func reconcileReplicaSet(now time.Time, r *appsv1.ReplicaSet, pods []*corev1.Pod) *Plan {
-	plan := &Plan{Object: r}
+	return keepReplicas(now, r, r, pods)
+}
+
+// reconcileReplicationController does for the older kind what is done for a ReplicaSet of the same words.
+func reconcileReplicationController(now time.Time, r *corev1.ReplicationController, pods []*corev1.Pod) *Plan {
+	set := &appsv1.ReplicaSet{ObjectMeta: r.ObjectMeta, Spec: appsv1.ReplicaSetSpec{Replicas: r.Spec.Replicas, MinReadySeconds: r.Spec.MinReadySeconds, Template: *r.Spec.Template}}
+	plan := keepReplicas(now, r, set, pods)
+	r.Status.Replicas, r.Status.FullyLabeledReplicas, r.Status.ReadyReplicas = set.Status.Replicas, set.Status.FullyLabeledReplicas, set.Status.ReadyReplicas
+	r.Status.AvailableReplicas, r.Status.ObservedGeneration = set.Status.AvailableReplicas, set.Status.ObservedGeneration
+	return plan
+}
+
+// keepReplicas plans for an owner what r says, and puts the status into r.
+func keepReplicas(now time.Time, owner kube.Object, r *appsv1.ReplicaSet, pods []*corev1.Pod) *Plan {
+	plan := &Plan{Object: owner}
 	pods = slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return !active(p) })
 	missing := int(value(r.Spec.Replicas)) - len(pods)
 	for range missing {
-		plan.create(podFrom(r, &r.Spec.Template), createdPod)
+		plan.create(podFrom(owner, &r.Spec.Template), createdPod)
 	}
 	if missing < 0 {
 		for _, pod := range dispensable(pods)[:-missing] {

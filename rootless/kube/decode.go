@@ -135,7 +135,7 @@ func (d *decoder) decode(v *value, path string) {
 
 // coreKinds are those of the core group that are of no use on one machine.
 var coreKinds = []string{
-	"Event", "LimitRange", "Node", "PersistentVolume", "PodTemplate", "ReplicationController", "ResourceQuota",
+	"Event", "LimitRange", "Node", "PersistentVolume", "PodTemplate", "ResourceQuota",
 }
 
 // ignored tells a kind that a cluster may know: one of the core's, or one of another group that is not ours under another version.

@@ -100,7 +100,7 @@ var ServiceAccounts = define(Kind{Name: "ServiceAccount", Resource: "serviceacco
 
 // Kinds are all there are.
 var Kinds = []*Kind{
-	Namespaces, Pods, Secrets, ConfigMaps, Claims, Services, Endpoints, EndpointSlices, ServiceAccounts, Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs,
+	Namespaces, Pods, Secrets, ConfigMaps, Claims, Services, Endpoints, EndpointSlices, ServiceAccounts, Deployments, ReplicaSets, ReplicationControllers, StatefulSets, DaemonSets, Jobs, CronJobs,
 }
 
 // byType are the Kinds by the type of their objects.

@@ -2,6 +2,7 @@ package kube
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 )
@@ -20,6 +21,8 @@ func ScaleOf(o Object) *Scale {
 		return &Scale{count(&o.Spec.Replicas), o.Status.Replicas, o.Spec.Selector}
 	case *appsv1.ReplicaSet:
 		return &Scale{count(&o.Spec.Replicas), o.Status.Replicas, o.Spec.Selector}
+	case *corev1.ReplicationController:
+		return &Scale{count(&o.Spec.Replicas), o.Status.Replicas, selectorOf(o)}
 	case *appsv1.StatefulSet:
 		return &Scale{count(&o.Spec.Replicas), o.Status.Replicas, o.Spec.Selector}
 	}

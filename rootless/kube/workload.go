@@ -54,6 +54,8 @@ func Template(o Object) (*corev1.PodTemplateSpec, *field.Path) {
 		return &o.Spec.Template, path
 	case *appsv1.DaemonSet:
 		return &o.Spec.Template, path
+	case *corev1.ReplicationController:
+		return o.Spec.Template, path
 	case *batchv1.Job:
 		return &o.Spec.Template, path
 	case *batchv1.CronJob:

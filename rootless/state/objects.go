@@ -34,6 +34,7 @@ var kinds = map[string]kept{
 	"endpoints":              {corev1.SchemeGroupVersion, func() Object { return &corev1.Endpoints{} }},
 	"endpointslices":         {discoveryv1.SchemeGroupVersion, func() Object { return &discoveryv1.EndpointSlice{} }},
 	"serviceaccounts":        {corev1.SchemeGroupVersion, func() Object { return &corev1.ServiceAccount{} }},
+	"replicationcontrollers": {corev1.SchemeGroupVersion, func() Object { return &corev1.ReplicationController{} }},
 	"deployments":            {appsv1.SchemeGroupVersion, func() Object { return &appsv1.Deployment{} }},
 	"replicasets":            {appsv1.SchemeGroupVersion, func() Object { return &appsv1.ReplicaSet{} }},
 	"statefulsets":           {appsv1.SchemeGroupVersion, func() Object { return &appsv1.StatefulSet{} }},
