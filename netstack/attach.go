@@ -167,9 +167,15 @@ func (h *Hub) Detach(id string) error {
 	h.Unpublish(id)
 	h.mu.Lock()
 	addrs, ok := h.pool.byID[id]
+	h.leaving[id] = true // from here on no flow begins, and those that have begun are ended below
 	delete(h.known, id)
 	h.tellDNS()
 	h.mu.Unlock()
+	defer func() {
+		h.mu.Lock()
+		delete(h.leaving, id)
+		h.mu.Unlock()
+	}()
 	if err := h.links.do(delLink(linkName(id))); err != nil {
 		return fmt.Errorf("detach pod %s from the network: %w", id, err)
 	}

@@ -64,6 +64,7 @@ type Hub struct {
 	mu        sync.Mutex
 	pool      *pool
 	known     map[string]Endpoint
+	leaving   map[string]bool  // ids of Pods that are being detached
 	published map[string][]int // ids of ports, by the Pod's
 	services  map[serviceKey]*balanced
 	closed    bool
@@ -77,7 +78,7 @@ type Hub struct {
 //
 // errors.ErrUnsupported is in the error when the kernel lacks what the engine needs.
 func Open(cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg.withDefaults(), known: map[string]Endpoint{}, published: map[string][]int{}, servicePorts: map[port.Spec]int{}}
+	h := &Hub{cfg: cfg.withDefaults(), known: map[string]Endpoint{}, leaving: map[string]bool{}, published: map[string][]int{}, servicePorts: map[port.Spec]int{}}
 	for _, step := range []func() error{h.enter, h.chooseRanges, h.setUpLinks, h.findPods, h.startEngine, h.startDNS, h.startPorts} {
 		if err := step(); err != nil {
 			_ = h.Close()

@@ -101,10 +101,20 @@ func TestDetach(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer outside.Close()
+	late := func() error { // as of a connection that is accepted when its Pod has gone
+		_, err := h.permit("tcp", netip.AddrPortFrom(pod.addrs.V4, 1024), to)
+		return err
+	}
+	if err := late(); err != nil {
+		t.Error("a pod that is there:", err)
+	}
 	for range 2 {
 		if err := h.Detach("uid-one"); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := late(); !errors.Is(err, ErrRefused) {
+		t.Error("a flow of a pod that has gone:", err)
 	}
 	_ = outside.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := outside.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {

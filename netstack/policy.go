@@ -49,6 +49,9 @@ const HostLoopbackName = "host.peapod.internal"
 
 // permit decides about each flow of a Pod, and where it goes: as egress.Config says.
 func (h *Hub) permit(network string, src, dst netip.AddrPort) (netip.AddrPort, error) {
+	if !h.present(src.Addr().Unmap()) {
+		return dst, fmt.Errorf("%s is no pod's: %w", src.Addr(), ErrRefused)
+	}
 	if to, ours, err := h.target(network, src.Addr(), dst); err != nil || ours && h.inRanges(to.Addr()) {
 		return to, err
 	} else if ours { // a target that somebody has chosen by hand
@@ -68,6 +71,15 @@ func (h *Hub) permit(network string, src, dst netip.AddrPort) (netip.AddrPort, e
 		return dst, fmt.Errorf("%s: %w", dst, ErrRefused)
 	}
 	return netip.AddrPortFrom(loopback, dst.Port()), nil
+}
+
+// present tells whether an address is that of a Pod which is not being taken off the network. A flow may turn up when its Pod has gone already: it has
+// waited in a queue of the kernel. Nothing would ever end it.
+func (h *Hub) present(a netip.Addr) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	id := h.pool.owner[a]
+	return id != "" && !h.leaving[id]
 }
 
 // dialHost makes the host side of a Pod's flow, as egress.Config says.
