@@ -34,11 +34,11 @@ var (
 	deployments = rollouts[:1]
 )
 
-// rolloutRefs are objects of some kinds.
-func (a *app) rolloutRefs(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string, s *selectFlags, of []*kube.Kind) ([]objectRef, error) {
-	refs, err := a.refs(ctx, cmd, c, args, s)
+// findRollouts is find for objects of some kinds.
+func (a *app) findRollouts(ctx context.Context, cmd *cobra.Command, args []string, s *selectFlags, of []*kube.Kind) (*client.Client, []objectRef, error) {
+	c, refs, err := a.find(ctx, cmd, args, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, ref := range refs {
 		known := false
@@ -46,10 +46,10 @@ func (a *app) rolloutRefs(ctx context.Context, cmd *cobra.Command, c *client.Cli
 			known = known || k.Resource == ref.kind.resource
 		}
 		if !known {
-			return nil, fmt.Errorf("%s %q: %s is not supported for this kind", ref.kind, ref.name, cmd.Name())
+			return nil, nil, fmt.Errorf("%s %q: %s is not supported for this kind", ref.kind, ref.name, cmd.Name())
 		}
 	}
-	return refs, nil
+	return c, refs, nil
 }
 
 // rolloutPatch is a verb that changes objects of some kinds.
@@ -61,11 +61,7 @@ func (a *app) rolloutPatch(verb, short string, of []*kube.Kind, patch func(*work
 		Example:           "  peapod rollout " + verb + " deployment/web",
 		ValidArgsFunction: a.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			refs, err := a.rolloutRefs(cmd.Context(), cmd, c, args, &s, of)
+			c, refs, err := a.findRollouts(cmd.Context(), cmd, args, &s, of)
 			if err != nil {
 				return err
 			}

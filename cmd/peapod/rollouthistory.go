@@ -85,11 +85,7 @@ func newRolloutHistory(a *app) *cobra.Command {
 
 func (a *app) eachDeployment(cmd *cobra.Command, args []string, s *selectFlags, do func(objectRef, *appsv1.Deployment, []revision) error) error {
 	ctx := cmd.Context()
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	refs, err := a.rolloutRefs(ctx, cmd, c, args, s, deployments)
+	c, refs, err := a.findRollouts(ctx, cmd, args, s, deployments)
 	if err != nil {
 		return err
 	}

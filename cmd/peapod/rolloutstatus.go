@@ -53,11 +53,7 @@ func newRolloutStatus(a *app) *cobra.Command {
 		Example:           "  peapod rollout status deployment/web --timeout=2m",
 		ValidArgsFunction: a.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			refs, err := a.rolloutRefs(cmd.Context(), cmd, c, args, &s, rollouts)
+			c, refs, err := a.findRollouts(cmd.Context(), cmd, args, &s, rollouts)
 			if err != nil {
 				return err
 			}

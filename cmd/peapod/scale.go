@@ -46,11 +46,7 @@ func newScale(a *app) *cobra.Command {
 }
 
 func (a *app) scale(ctx context.Context, cmd *cobra.Command, args []string, o *scaleOptions) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	refs, err := a.refs(ctx, cmd, c, args, &o.selectFlags)
+	c, refs, err := a.find(ctx, cmd, args, &o.selectFlags)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,16 @@ func (s *selectFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&s.selector, "selector", "l", "", "those with these labels")
 }
 
+// find connects, and returns the objects that names or a selection mean.
+func (a *app) find(ctx context.Context, cmd *cobra.Command, args []string, s *selectFlags) (*client.Client, []objectRef, error) {
+	c, err := a.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	refs, err := a.refs(ctx, cmd, c, args, s)
+	return c, refs, err
+}
+
 // refs are the objects that names or a selection mean.
 func (a *app) refs(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string, s *selectFlags) ([]objectRef, error) {
 	targets, err := parseTargets(cmd, args)

@@ -48,11 +48,7 @@ func (a *app) wait(ctx context.Context, cmd *cobra.Command, args []string, o *wa
 	if err != nil {
 		return err
 	}
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	refs, err := a.refs(ctx, cmd, c, args, &o.selectFlags)
+	c, refs, err := a.find(ctx, cmd, args, &o.selectFlags)
 	if err != nil {
 		return err
 	}
