@@ -83,11 +83,7 @@ func dialOn(ctx context.Context, on func(func() error) error, network string, fr
 // bindTransparent gives a socket an address that the machine does not have: ip(7), IP_TRANSPARENT. SO_REUSEADDR lets sockets that differ
 // only in their peer share it.
 func bindTransparent(fd int, from netip.AddrPort) error {
-	domain := unix.AF_INET
-	if from.Addr().Is6() {
-		domain = unix.AF_INET6
-	}
-	if err := setTransparent(fd, domain); err != nil {
+	if err := setTransparent(fd, int(family(from.Addr()))); err != nil {
 		return err
 	}
 	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(from)))
@@ -110,10 +106,7 @@ func setTransparent(fd, domain int) error {
 }
 
 func socketKind(network string, to netip.Addr) (kind, domain int, err error) {
-	domain = unix.AF_INET6
-	if to.Is4() {
-		domain = unix.AF_INET
-	}
+	domain = int(family(to))
 	switch base := strings.TrimRight(network, "46"); base {
 	case "tcp":
 		kind = unix.SOCK_STREAM

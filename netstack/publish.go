@@ -126,38 +126,42 @@ func (h *Hub) connectClient(client, to netip.AddrPort) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	domain := unix.AF_INET
-	if to.Addr().Is6() {
-		domain = unix.AF_INET6
-	}
 	begin := func(from netip.AddrPort) (int, error) {
-		if onHost {
-			fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		} else {
-			fd, err = h.sockets.take(domain)
-		}
-		if err != nil {
-			return -1, err
-		}
-		if from.IsValid() {
-			err = os.NewSyscallError("bind", unix.Bind(fd, sockaddr(from)))
-		}
+		fd, err := h.clientSocket(int(family(to.Addr())), onHost)
 		if err == nil {
-			if err = unix.Connect(fd, sockaddr(to)); err == unix.EINPROGRESS {
-				err = nil
+			if err = beginConnect(fd, from, to); err != nil {
+				_ = unix.Close(fd)
 			}
 		}
-		if err != nil {
-			_ = unix.Close(fd)
-			return -1, os.NewSyscallError("connect", err)
-		}
-		return fd, nil
+		return fd, err
 	}
 	fd, err = begin(client)
 	if client.IsValid() && taken(err) {
 		fd, err = begin(netip.AddrPortFrom(client.Addr(), 0))
 	}
 	return fd, err
+}
+
+// clientSocket is a TCP socket that does not block, of the host or of the hub.
+func (h *Hub) clientSocket(domain int, onHost bool) (int, error) {
+	if !onHost {
+		return h.sockets.take(domain)
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	return fd, os.NewSyscallError("socket", err)
+}
+
+// beginConnect connects from an address, or if that is invalid from any, and does not wait.
+func beginConnect(fd int, from, to netip.AddrPort) error {
+	if from.IsValid() {
+		if err := unix.Bind(fd, sockaddr(from)); err != nil {
+			return os.NewSyscallError("bind", err)
+		}
+	}
+	if err := unix.Connect(fd, sockaddr(to)); err != nil && err != unix.EINPROGRESS {
+		return os.NewSyscallError("connect", err)
+	}
+	return nil
 }
 
 // taken tells that a connection between these addresses is still remembered.

@@ -4,7 +4,7 @@
 // which host address and port stands for which address and port of a Pod. The family is that of the Pod's address: one that is to
 // be reached by IPv4 and IPv6 is published twice.
 //
-// One TCP connection: the kernel accepts it on the host; [Config.Dial] connects to the Pod with the client's own address and
+// One TCP connection: the kernel accepts it on the host; [Config.Connect] begins to connect to the Pod with the client's own address and
 // port as the source, so that the Pod sees who it is; a relay.Carrier copies, which starts with the first port and has no goroutine for
 // a connection. If the Pod refuses, the client's connection is reset.
 //

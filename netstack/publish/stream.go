@@ -44,7 +44,7 @@ func (m *Manager) acceptStreams(p *published, l *net.TCPListener) {
 	}
 }
 
-// A stream is a connection of a client, which is carried when the Pod has been reached.
+// A stream is a connection of a client. It is carried from when the attempt to connect to the Pod has begun.
 type stream struct {
 	client *net.TCPConn
 
