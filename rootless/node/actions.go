@@ -60,7 +60,7 @@ func (p *pod) makeSandbox(object *corev1.Pod) (ips []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writePodFiles(n.paths, object, names, network); err != nil {
+	if err := writePodFiles(n.paths, object, names, network, n.maps.Single()); err != nil {
 		return nil, err
 	}
 	return addresses(network.IPs), p.watchSandbox(s)

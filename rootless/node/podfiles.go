@@ -38,13 +38,16 @@ func podFilesFor(paths state.Paths, pod *corev1.Pod) container.Files {
 }
 
 // writePodFiles writes what every container of the Pod finds in /etc.
-func writePodFiles(paths state.Paths, pod *corev1.Pod, names kube.Names, n podNetwork) error {
-	for path, content := range map[string]string{
+func writePodFiles(paths state.Paths, pod *corev1.Pod, names kube.Names, n podNetwork, single bool) error {
+	files := map[string]string{
 		paths.PodHosts(pod.UID):      hostsFile(pod, names, n),
 		paths.PodHostname(pod.UID):   names.Kernel + "\n",
 		paths.PodResolvConf(pod.UID): resolvConf(pod, n),
-		paths.PodApt(pod.UID):        container.AptSettings,
-	} {
+	}
+	if single {
+		files[paths.PodApt(pod.UID)] = container.AptSettings
+	}
+	for path, content := range files {
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			return err
 		}
