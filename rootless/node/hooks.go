@@ -138,14 +138,14 @@ func (p *pod) runCommand(ctx context.Context, id string, args []string) (output 
 	if err == nil && code != 0 {
 		err = exitError(code)
 	}
-	return said.String(), err
+	return said.kept.String(), err
 }
 
-// limited keeps the first bytes of what is written.
-type limited struct{ bytes.Buffer }
+// limited keeps the first bytes of what is written. The buffer is no part of it: io.Copy would fill that by its ReadFrom, without a limit.
+type limited struct{ kept bytes.Buffer }
 
 func (l *limited) Write(b []byte) (int, error) {
-	l.Buffer.Write(b[:min(len(b), max(0, maxOutput-l.Len()))])
+	l.kept.Write(b[:min(len(b), max(0, maxOutput-l.kept.Len()))])
 	return len(b), nil
 }
 

@@ -56,23 +56,23 @@ func (p *pod) fallsBack(name string) bool {
 }
 
 func (p *pod) lastLines(c *container.Container) string {
-	var said bytes.Buffer
+	said := lastBytes{limit: maxMessageLog}
 	lines := int64(maxMessageLines)
-	if err := logs.Read(context.Background(), p.logPath(c), logs.Options{Tail: &lines}, &lastBytes{&said, maxMessageLog}, nil); err != nil {
+	if err := logs.Read(context.Background(), p.logPath(c), logs.Options{Tail: &lines}, &said, nil); err != nil {
 		return fmt.Sprintf("Error on reading termination message from logs: %v", err)
 	}
-	return said.String()
+	return said.kept.String()
 }
 
-// lastBytes keeps the last bytes of what is written.
+// lastBytes keeps the last bytes of what is written; of its buffer see limited.
 type lastBytes struct {
-	*bytes.Buffer
+	kept  bytes.Buffer
 	limit int
 }
 
 func (l *lastBytes) Write(b []byte) (int, error) {
-	l.Buffer.Write(b)
-	l.Next(max(0, l.Len()-l.limit))
+	l.kept.Write(b)
+	l.kept.Next(max(0, l.kept.Len()-l.limit))
 	return len(b), nil
 }
 
