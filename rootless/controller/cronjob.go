@@ -112,18 +112,14 @@ func jobName(c *batchv1.CronJob, at time.Time) string {
 
 func jobFrom(c *batchv1.CronJob, at time.Time) *batchv1.Job {
 	template := &c.Spec.JobTemplate
-	j := &batchv1.Job{
+	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: jobName(c, at), Namespace: c.Namespace, Labels: maps.Clone(template.Labels), Annotations: maps.Clone(template.Annotations),
+			Name: jobName(c, at), Namespace: c.Namespace, Labels: maps.Clone(template.Labels),
+			Annotations:     with(template.Annotations, batchv1.CronJobScheduledTimestampAnnotation, at.Format(time.RFC3339)),
 			OwnerReferences: []metav1.OwnerReference{reference(c)},
 		},
 		Spec: *template.Spec.DeepCopy(),
 	}
-	if j.Annotations == nil {
-		j.Annotations = map[string]string{}
-	}
-	j.Annotations[batchv1.CronJobScheduledTimestampAnnotation] = at.Format(time.RFC3339)
-	return j
 }
 
 func jobReference(j *batchv1.Job) corev1.ObjectReference {

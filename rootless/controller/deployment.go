@@ -176,34 +176,24 @@ func newest(sets []*appsv1.ReplicaSet) int {
 func (r *rollout) introduce(replicas int32) {
 	next := strconv.Itoa(newest(r.old) + 1)
 	if set := r.current; set != nil {
-		set.Annotations[Revision] = next
+		set.Annotations = with(set.Annotations, Revision, next)
 		r.scale(set, max(replicas, value(set.Spec.Replicas)))
 		r.update(set)
 		return
 	}
 	name := hash(&r.d.Spec.Template)
+	template, selector := r.d.Spec.Template.DeepCopy(), r.d.Spec.Selector.DeepCopy()
+	template.Labels = with(template.Labels, appsv1.DefaultDeploymentUniqueLabelKey, name)
+	selector.MatchLabels = with(selector.MatchLabels, appsv1.DefaultDeploymentUniqueLabelKey, name)
+	annotations := with(r.d.Annotations, Revision, next)
+	delete(annotations, corev1.LastAppliedConfigAnnotation)
 	set := &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: r.d.Name + "-" + name, Namespace: r.d.Namespace, OwnerReferences: []metav1.OwnerReference{reference(r.d)},
-			Annotations: maps.Clone(r.d.Annotations),
+			Labels: maps.Clone(template.Labels), Annotations: annotations,
 		},
-		Spec: appsv1.ReplicaSetSpec{
-			Replicas: &replicas, MinReadySeconds: r.d.Spec.MinReadySeconds, Selector: r.d.Spec.Selector.DeepCopy(), Template: *r.d.Spec.Template.DeepCopy(),
-		},
+		Spec: appsv1.ReplicaSetSpec{Replicas: &replicas, MinReadySeconds: r.d.Spec.MinReadySeconds, Selector: selector, Template: *template},
 	}
-	set.Spec.Template.Labels = maps.Clone(set.Spec.Template.Labels)
-	set.Spec.Template.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = name
-	set.Labels = maps.Clone(set.Spec.Template.Labels)
-	set.Spec.Selector.MatchLabels = maps.Clone(set.Spec.Selector.MatchLabels)
-	if set.Spec.Selector.MatchLabels == nil {
-		set.Spec.Selector.MatchLabels = map[string]string{}
-	}
-	set.Spec.Selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] = name
-	if set.Annotations == nil {
-		set.Annotations = map[string]string{}
-	}
-	delete(set.Annotations, corev1.LastAppliedConfigAnnotation)
-	set.Annotations[Revision] = next
 	r.count(set)
 	r.create(set, "")
 	r.current = set
@@ -216,8 +206,8 @@ func (r *rollout) introduce(replicas int32) {
 // count notes in a set what the Deployment wants.
 func (r *rollout) count(set *appsv1.ReplicaSet) {
 	surge, _ := r.bounds()
-	set.Annotations[desiredReplicas] = strconv.Itoa(int(r.replicas))
-	set.Annotations[maxReplicas] = strconv.Itoa(int(r.replicas + surge))
+	set.Annotations = with(set.Annotations, desiredReplicas, strconv.Itoa(int(r.replicas)))
+	set.Annotations = with(set.Annotations, maxReplicas, strconv.Itoa(int(r.replicas+surge)))
 }
 
 func (r *rollout) scale(set *appsv1.ReplicaSet, n int32) {
@@ -226,9 +216,6 @@ func (r *rollout) scale(set *appsv1.ReplicaSet, n int32) {
 		return
 	}
 	set.Spec.Replicas = &n
-	if set.Annotations == nil {
-		set.Annotations = map[string]string{}
-	}
 	r.count(set)
 	r.update(set)
 	how := "up"
@@ -290,13 +277,8 @@ func (r *rollout) status() {
 	if r.current != nil {
 		s.UpdatedReplicas = r.current.Status.Replicas
 		if r.current.Annotations[Revision] != "" && r.d.Annotations[Revision] != r.current.Annotations[Revision] {
-			d := r.d.DeepCopy()
-			if d.Annotations == nil {
-				d.Annotations = map[string]string{}
-			}
-			d.Annotations[Revision] = r.current.Annotations[Revision]
-			r.d.Annotations = d.Annotations
-			r.update(d)
+			r.d.Annotations = with(r.d.Annotations, Revision, r.current.Annotations[Revision])
+			r.update(r.d.DeepCopy())
 		}
 	}
 	s.UnavailableReplicas = max(0, max(r.replicas, s.Replicas)-s.AvailableReplicas)

@@ -321,10 +321,7 @@ func (r *run) createIndexed(missing int) {
 		text := strconv.Itoa(n)
 		pod := podFrom(r.j, &r.j.Spec.Template)
 		pod.GenerateName = r.j.Name + "-" + text + "-"
-		if pod.Annotations == nil {
-			pod.Annotations = map[string]string{}
-		}
-		pod.Annotations[batchv1.JobCompletionIndexAnnotation] = text
+		pod.Annotations = with(pod.Annotations, batchv1.JobCompletionIndexAnnotation, text)
 		pod.Labels[batchv1.JobCompletionIndexAnnotation] = text
 		pod.Spec.Hostname = r.j.Name + "-" + text
 		for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {

@@ -129,6 +129,16 @@ func (p *Plan) available(pod *corev1.Pod, minReady int32, now time.Time) bool {
 	return ok
 }
 
+// with is a copy of labels or annotations, of which there may be none, with one more.
+func with(all map[string]string, key, value string) map[string]string {
+	all = maps.Clone(all)
+	if all == nil {
+		all = map[string]string{}
+	}
+	all[key] = value
+	return all
+}
+
 func isTrue(b *bool) bool { return b != nil && *b }
 
 func value[T any](p *T) (v T) {
