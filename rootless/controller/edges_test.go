@@ -5,6 +5,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -53,4 +54,31 @@ func TestReplicaSetWithoutAnnotations(t *testing.T) {
 		}
 	}
 	t.Errorf("the set is not numbered again: %+v", plan.Actions)
+}
+
+// TestJobStaysFailed: what made it fail, the restarts of a Pod that runs, is gone with the Pod.
+func TestJobStaysFailed(t *testing.T) {
+	limit := int32(2)
+	j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "sum", Namespace: "default", UID: "j"}}
+	j.Spec.BackoffLimit = &limit
+	j.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+	kube.Jobs.Default(j)
+	pod := podFrom(j, &j.Spec.Template)
+	pod.Name, pod.Status.Phase = "sum-1", corev1.PodRunning
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: limit}}
+
+	plan := Reconcile(edgeTime, j, Owned{Pods: []*corev1.Pod{pod}})
+	if len(plan.Actions) != 1 || plan.Actions[0].action() != "delete pods/sum-1" {
+		t.Fatalf("at the limit: %+v", plan.Actions)
+	}
+	gone := metav1.NewTime(edgeTime)
+	pod.DeletionTimestamp = &gone
+	plan = Reconcile(edgeTime, plan.Object, Owned{Pods: []*corev1.Pod{pod}})
+	if len(plan.Actions) > 0 {
+		t.Fatalf("while its Pod ends: %s", plan.Actions[0].action())
+	}
+	plan = Reconcile(edgeTime, plan.Object, Owned{})
+	if _, finished := Finished(plan.Object.(*batchv1.Job)); !finished || len(plan.Actions) != 1 {
+		t.Errorf("when its Pod is gone: %+v, and does %+v", plan.Object.(*batchv1.Job).Status.Conditions, plan.Actions)
+	}
 }

@@ -162,8 +162,13 @@ func parseIndexes(text string) (indexes []int) {
 	return indexes
 }
 
-// failure is why the Job has failed, if it has.
+// failure is why the Job has failed, if it has. What was found once holds: the Pod whose restarts were too many is gone before the Job has ended.
 func (r *run) failure() (reason, message string) {
+	for _, c := range r.j.Status.Conditions {
+		if c.Type == batchv1.JobFailureTarget && c.Status == corev1.ConditionTrue {
+			return c.Reason, c.Message
+		}
+	}
 	limit := value(r.j.Spec.BackoffLimit)
 	restarts := int32(0)
 	if r.j.Spec.Template.Spec.RestartPolicy == corev1.RestartPolicyOnFailure {
