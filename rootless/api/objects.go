@@ -148,16 +148,25 @@ func (s *objects) create(w http.ResponseWriter, r *http.Request) error {
 	if o.GetName() == "" && o.GetGenerateName() != "" {
 		o.SetName(kube.GenerateName(o.GetGenerateName()))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, err = s.backend.GetObject(s.kind(), o.GetNamespace(), o.GetName())
-	if err == nil {
-		return apierrors.NewAlreadyExists(s.kind().GroupResource(), o.GetName())
-	}
-	if !apierrors.IsNotFound(err) {
+	result, err := s.createObject(r.Context(), o, options)
+	if err != nil {
 		return err
 	}
-	return s.apply(w, r, o, options)
+	return s.answer(w, r, result)
+}
+
+// createObject applies an object that must not be there.
+func (s *objects) createObject(ctx context.Context, o kube.Object, options ApplyOptions) (*ApplyResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.backend.GetObject(s.kind(), o.GetNamespace(), o.GetName())
+	if err == nil {
+		return nil, apierrors.NewAlreadyExists(s.kind().GroupResource(), o.GetName())
+	}
+	if !apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	return s.backend.ApplyObject(ctx, o, options)
 }
 
 // serverSideApply is a PATCH whose body is the whole wanted object, as YAML or JSON.
@@ -177,18 +186,17 @@ func (s *objects) serverSideApply(w http.ResponseWriter, r *http.Request) error 
 	if err := place(o, r.PathValue("namespace"), r.PathValue("name")); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.apply(w, r, o, options)
-}
-
-// Preconditions: s.mu is held.
-func (s *objects) apply(w http.ResponseWriter, r *http.Request, o kube.Object, options ApplyOptions) error {
-	result, err := s.backend.ApplyObject(r.Context(), o, options)
+	result, err := s.applyObject(r.Context(), o, options)
 	if err != nil {
 		return err
 	}
 	return s.answer(w, r, result)
+}
+
+func (s *objects) applyObject(ctx context.Context, o kube.Object, options ApplyOptions) (*ApplyResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.backend.ApplyObject(ctx, o, options)
 }
 
 // answer sends what came of an apply.

@@ -21,7 +21,8 @@ type server struct {
 	log     *slog.Logger
 	now     func() time.Time
 
-	// mu makes "is there one already?" and the apply that follows one step (POST must not change an existing Pod).
+	// mu makes "is there one already?" and the apply that follows one step (POST must not change an existing Pod). It is not held while a client is
+	// answered, who may be in no hurry to read.
 	mu sync.Mutex
 }
 
