@@ -79,9 +79,12 @@ func statusOf(err error) metav1.Status {
 		status.Code = http.StatusInternalServerError
 	}
 	status.Status = metav1.StatusFailure
-	status.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
+	status.TypeMeta = statusType
 	return status
 }
+
+// statusType is what an object begins with that is a Status.
+var statusType = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
 
 // view is the form in which a client wants objects.
 type view int

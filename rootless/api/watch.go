@@ -116,7 +116,10 @@ func newFrames(w http.ResponseWriter, want view, of *resource, now func() time.T
 
 func (f *frames) send(event watch.Event) {
 	var object any = event.Object
-	if o, ok := event.Object.(kube.Object); ok { // else it is a Status
+	switch o := event.Object.(type) {
+	case *metav1.Status:
+		o.TypeMeta = statusType
+	case kube.Object:
 		if f.want == asTable {
 			table := f.resource.table([]kube.Object{o}, f.now())
 			table.ResourceVersion = o.GetResourceVersion()
