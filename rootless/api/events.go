@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/peapod/peapod/rootless/kube"
 )
@@ -60,17 +61,31 @@ func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
 // watchEvents begins, without a resourceVersion, with the events that there are. That one is forgotten is not told.
 func (s *server) watchEvents(w http.ResponseWriter, r *http.Request, want view, selected selection) error {
 	q := query{values: r.URL.Query()}
-	version, timeout := q.text("resourceVersion"), q.number("timeoutSeconds", 1)
-	if q.flag("sendInitialEvents") || version == "" {
-		version = "0"
-	}
+	version, initial, bookmarks := q.text("resourceVersion"), q.flag("sendInitialEvents"), q.flag("allowWatchBookmarks")
+	timeout := q.number("timeoutSeconds", 1)
 	if q.err != nil {
 		return q.err
 	}
 	ctx, cancel := within(r.Context(), timeout)
 	defer cancel()
+	list := &corev1.EventList{}
+	if initial || version == "" || version == "0" {
+		var err error
+		if list, err = s.backend.ListEvents(r.PathValue("namespace")); err != nil {
+			return err
+		}
+		version = list.ResourceVersion
+	}
 	changes := s.backend.WatchEvents(ctx, r.PathValue("namespace"), version)
 	out := newFrames(w, want, events, s.now)
+	for i := range list.Items {
+		if event := &list.Items[i]; events.matches(selected, event) {
+			out.send(watch.Event{Type: watch.Added, Object: event})
+		}
+	}
+	if initial && bookmarks {
+		out.send(initialEnd(events.kind, version))
+	}
 	for change := range changes {
 		if events.matches(selected, change.Object.(kube.Object)) {
 			out.send(change)
