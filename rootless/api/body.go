@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
@@ -27,26 +30,38 @@ func deleteOptions(r *http.Request) (*metav1.DeleteOptions, error) {
 		return nil, err
 	}
 	options := &metav1.DeleteOptions{}
-	if form == protobufType && len(body) > 0 {
-		if err := kube.DecodeProtobuf(body, options); err != nil {
-			return nil, apierrors.NewBadRequest("decode DeleteOptions: " + err.Error())
+	switch {
+	case len(body) == 0:
+		if options, err = deleteQuery(r.URL.Query()); err != nil {
+			return nil, err
 		}
-	} else if len(body) > 0 {
-		if err := kjson.UnmarshalCaseSensitivePreserveInts(body, options); err != nil {
-			return nil, apierrors.NewBadRequest("decode DeleteOptions: " + err.Error())
-		}
-	} else {
-		q := query{values: r.URL.Query()}
-		options.GracePeriodSeconds = q.number("gracePeriodSeconds", 0)
-		options.DryRun = q.dryRun()
-		if q.err != nil {
-			return nil, q.err
-		}
+	case form == protobufType:
+		err = kube.DecodeProtobuf(body, options)
+	default:
+		err = kjson.UnmarshalCaseSensitivePreserveInts(body, options)
+	}
+	if err != nil {
+		return nil, apierrors.NewBadRequest("decode DeleteOptions: " + err.Error())
 	}
 	if seconds := options.GracePeriodSeconds; seconds != nil && *seconds < 0 {
 		return nil, apierrors.NewBadRequest("gracePeriodSeconds: " + strconv.FormatInt(*seconds, 10) + " is negative")
 	}
+	if errs := metav1validation.ValidateDeleteOptions(options); len(errs) > 0 {
+		return nil, apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "DeleteOptions"}, "", errs)
+	}
 	return options, nil
+}
+
+func deleteQuery(values url.Values) (*metav1.DeleteOptions, error) {
+	q := query{values: values}
+	options := &metav1.DeleteOptions{GracePeriodSeconds: q.number("gracePeriodSeconds", 0), DryRun: q.dryRun()}
+	if policy := metav1.DeletionPropagation(q.text("propagationPolicy")); policy != "" {
+		options.PropagationPolicy = &policy
+	}
+	if orphan := q.flag("orphanDependents"); values.Has("orphanDependents") {
+		options.OrphanDependents = &orphan //nolint:staticcheck // older clients say it so
+	}
+	return options, q.err
 }
 
 // readObject reads the body of a POST or PUT, and puts the object where the request's path says.

@@ -144,6 +144,9 @@ func TestAnswers(t *testing.T) {
 		{"delete by body", "DELETE", pods + "/demo?gracePeriodSeconds=7", "", `{"gracePeriodSeconds":3}`, 200, []string{`"deletionGracePeriodSeconds":3`}},
 		{"delete missing", "DELETE", pods + "/no", "", "", 404, []string{`"reason":"NotFound"`}},
 		{"delete strangely", "DELETE", pods + "/demo?gracePeriodSeconds=soon", "", "", 400, []string{"gracePeriodSeconds"}},
+		{"delete how", "DELETE", pods + "/demo?propagationPolicy=Sideways", "", "", 422, []string{`"reason":"Invalid"`, `propagationPolicy: Unsupported value: \"Sideways\"`}},
+		{"delete how by body", "DELETE", pods + "/demo", "", `{"propagationPolicy":"Sideways"}`, 422, []string{`Unsupported value: \"Sideways\"`}},
+		{"delete how, twice", "DELETE", pods + "/demo", "", `{"propagationPolicy":"Orphan","orphanDependents":true}`, 422, []string{"propagationPolicy"}},
 		{"delete backwards", "DELETE", pods + "/demo", "", `{"gracePeriodSeconds":-1}`, 400, []string{"negative"}},
 
 		{"logs of what", "GET", pods + "/demo/log", "", "", 400,

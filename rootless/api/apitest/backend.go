@@ -8,6 +8,7 @@ package apitest
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type Backend struct {
 	Progress      []api.PullProgress          // of every transfer
 	UsedBy        map[string]string           // by reference: who uses an image
 	Requests      []any                       // about images, as they came
+	Deletions     []metav1.DeleteOptions      // as they came
 	Stopped       chan struct{}               // closed by Shutdown
 	Now           func() time.Time
 
@@ -66,7 +68,7 @@ func (b *Backend) Change(f func()) {
 func (b *Backend) ListEvents(namespace string) (*corev1.EventList, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := &corev1.EventList{}
+	list := &corev1.EventList{ListMeta: metav1.ListMeta{ResourceVersion: strconv.Itoa(len(b.Events))}}
 	for _, event := range b.Events {
 		if namespace == "" || event.Namespace == namespace {
 			list.Items = append(list.Items, event)
@@ -75,9 +77,17 @@ func (b *Backend) ListEvents(namespace string) (*corev1.EventList, error) {
 	return list, nil
 }
 
-// WatchEvents is api.Backend's: what is there, and then nothing more.
-func (b *Backend) WatchEvents(ctx context.Context, namespace, _ string) <-chan watch.Event {
-	list, _ := b.ListEvents(namespace)
+// WatchEvents is api.Backend's: what is newer, and then nothing more. The version of an event is its place in Events, from 1.
+func (b *Backend) WatchEvents(ctx context.Context, namespace, version string) <-chan watch.Event {
+	list := &corev1.EventList{}
+	b.mu.Lock()
+	seen, _ := strconv.Atoi(version)
+	for _, event := range b.Events[min(seen, len(b.Events)):] {
+		if namespace == "" || event.Namespace == namespace {
+			list.Items = append(list.Items, event)
+		}
+	}
+	b.mu.Unlock()
 	out := make(chan watch.Event)
 	go func() {
 		defer close(out)

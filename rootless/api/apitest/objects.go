@@ -265,6 +265,7 @@ func (b *Backend) DeleteObject(_ context.Context, kind *kube.Kind, namespace, na
 	if err != nil {
 		return nil, err
 	}
+	b.Deletions = append(b.Deletions, options)
 	o := clone(old)
 	if len(options.DryRun) > 0 {
 		return o, nil
