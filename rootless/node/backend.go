@@ -2,7 +2,7 @@ package node
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -107,16 +107,11 @@ func (n *Node) create(o kube.Object, dryRun bool) (kube.Object, error) {
 	o.SetDeletionTimestamp(nil)
 	o.SetDeletionGracePeriodSeconds(nil)
 	o.SetResourceVersion("")
-	if err := n.enterNamespace(o, dryRun); err != nil {
-		return nil, err
-	}
-	if pod, ok := o.(*corev1.Pod); ok {
-		if errs := kube.ValidateCreate(pod); len(errs) > 0 {
-			return nil, apierrors.NewInvalid(kube.Pods.GroupKind(), pod.Name, errs)
-		}
-		return o, n.createPod(pod, dryRun)
-	}
 	switch o := o.(type) {
+	case *corev1.Pod:
+		if errs := kube.ValidateCreate(o); len(errs) > 0 {
+			return nil, apierrors.NewInvalid(kube.Pods.GroupKind(), o.Name, errs)
+		}
 	case *corev1.Namespace:
 		o.Status = corev1.NamespaceStatus{Phase: corev1.NamespaceActive}
 	case *corev1.PersistentVolumeClaim:
@@ -127,6 +122,12 @@ func (n *Node) create(o kube.Object, dryRun bool) (kube.Object, error) {
 		if err := n.allocate(o, nil); err != nil {
 			return nil, err
 		}
+	}
+	if err := n.enterNamespace(o, dryRun); err != nil { // last, as it may make one
+		return nil, err
+	}
+	if pod, ok := o.(*corev1.Pod); ok {
+		return o, n.createPod(pod, dryRun)
 	}
 	if dryRun {
 		return o, nil
@@ -166,21 +167,39 @@ func (n *Node) update(kind *kube.Kind, o, stored kube.Object, dryRun bool) (api.
 
 // DeleteObject is in api.Backend.
 func (n *Node) DeleteObject(_ context.Context, kind *kube.Kind, namespace, name string, o metav1.DeleteOptions) (kube.Object, error) {
-	stored, err := n.registry.get(kind, namespace, name)
-	if err != nil {
-		return nil, err
-	}
-	if p := o.Preconditions; p != nil && p.UID != nil && *p.UID != stored.GetUID() {
-		return nil, apierrors.NewConflict(kind.GroupResource(), name, errors.New("the UID in the precondition is not that of the stored object"))
-	}
-	if len(o.DryRun) > 0 {
-		return clone(stored), nil
-	}
 	if kind != kube.Pods { // ending a Pod waits for nobody
 		n.applying.Lock()
 		defer n.applying.Unlock()
 	}
+	stored, err := n.registry.get(kind, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPreconditions(o.Preconditions, stored); err != nil {
+		return nil, err
+	}
+	if len(o.DryRun) > 0 {
+		return clone(stored), nil
+	}
 	return n.remove(stored, o)
+}
+
+// checkPreconditions refuses to delete another object, or another version of it, than the one that is meant. The words are the API server's.
+func checkPreconditions(p *metav1.Preconditions, stored kube.Object) error {
+	var err error
+	switch {
+	case p == nil:
+		return nil
+	case p.UID != nil && *p.UID != stored.GetUID():
+		err = fmt.Errorf("the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated",
+			*p.UID, stored.GetUID())
+	case p.ResourceVersion != nil && *p.ResourceVersion != stored.GetResourceVersion():
+		err = fmt.Errorf("the ResourceVersion in the precondition (%s) does not match the ResourceVersion in record (%s). The object might have been modified",
+			*p.ResourceVersion, stored.GetResourceVersion())
+	default:
+		return nil
+	}
+	return apierrors.NewConflict(kube.KindOf(stored).GroupResource(), stored.GetName(), err)
 }
 
 // ListEvents is in api.Backend.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,7 @@ func (n *Node) createPod(object *corev1.Pod, dryRun bool) error {
 		return err
 	}
 	if err := n.registry.create(object); err != nil {
+		_ = os.Remove(n.paths.PodRun(object.UID)) // it is empty
 		return err
 	}
 	if n.maps.Single() {
