@@ -13,10 +13,13 @@ import (
 )
 
 // followSources tells Pods of changes to the objects that their volumes are made of, until the node ends. after is the version of the last change
-// that they know.
-func (n *Node) followSources(after uint64) {
+// that they know, and known are the Pods of then.
+func (n *Node) followSources(known []kube.Object, after uint64) {
 	defer n.loops.Done()
 	shown := map[types.UID]*corev1.Pod{} // as its volumes show it
+	for _, o := range known {
+		shown[o.GetUID()] = o.(*corev1.Pod)
+	}
 	for {
 		changes, next, ok := n.registry.since(after)
 		if !ok { // it was too fast: anything may have changed

@@ -154,12 +154,12 @@ func (n *Node) serve(ctx context.Context) (err error) {
 	if err := n.foundNamespaces(); err != nil {
 		return err
 	}
-	_, known := n.registry.list(kube.Pods, "")
+	known, revision := n.registry.list(kube.Pods, "")
 	if err := n.adopt(); err != nil {
 		return err
 	}
 	n.loops.Add(1)
-	go n.followSources(version(known))
+	go n.followSources(known, version(revision))
 	n.loops.Add(1)
 	go n.control()
 	// A socket that is there is a dead node's: this one has the lock.
