@@ -110,12 +110,20 @@ func (n *Node) findContainers() (map[string][]*container.Container, error) {
 	return found, nil
 }
 
-// removeOrphan removes a container that no Pod knows.
-func (n *Node) removeOrphan(c *container.Container) {
+// end kills a container that nobody can look after, and waits for its end.
+func (n *Node) end(c *container.Container) {
 	if pidfd, err := c.Process.Open(); err == nil {
 		_ = c.Signal(syscall.SIGKILL)
 		container.Wait(c.Process, pidfd)
 	}
+	if err := n.runtime.KillRemains(c); err != nil {
+		n.log.Error("kill what is left of a container", "id", c.ID, "error", err)
+	}
+}
+
+// removeOrphan removes a container that no Pod knows.
+func (n *Node) removeOrphan(c *container.Container) {
+	n.end(c)
 	if err := n.runtime.Remove(c.ID); err != nil {
 		n.log.Error("remove a container's files", "id", c.ID, "error", err)
 	}
@@ -290,6 +298,8 @@ func (p *pod) adoptContainer(c *container.Container) {
 	}
 	if err != nil {
 		p.log.Error("adopt a container", "container", c.Owner.Name, "error", err)
+		streams.Close()
+		p.endUnwatched(c) // else it would run beside the next one
 		p.crew.add(endedInstance(c, p.logPath(c)))
 		p.post(p.exited(c, container.UnknownExit()))
 	}

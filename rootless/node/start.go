@@ -76,13 +76,25 @@ func (p *pod) startContainer(object *corev1.Pod, ips []string, a lifecycle.Start
 	}
 	answer := lifecycle.ContainerStarted{Container: a.Container, Attempt: a.Attempt, ID: id, ImageID: a.ImageID}
 	process, err := started.Process.Open() // a child cannot be gone before it is waited for
-	if err == nil {
+	if err != nil {
+		streams.Close()
+	} else {
 		err = p.watchInstance(started, streams, process, answer)
 	}
 	if err != nil {
+		p.endUnwatched(started)
+		p.discard(id)
 		return failed(id, lifecycle.RunContainerError, err)
 	}
 	return nil
+}
+
+// endUnwatched is what watchInstance does when a container ends, for one that it could not take.
+func (p *pod) endUnwatched(c *container.Container) {
+	p.node.end(c)
+	p.endGroup(c.Owner)
+	p.drop(c.ID, "")
+	p.removeGroup(c.Owner)
 }
 
 func (p *pod) discard(id string) {
