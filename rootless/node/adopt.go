@@ -73,15 +73,38 @@ func (n *Node) removeStrangers(pods []*pod) {
 		}
 	}
 	delete(pauses, "")
+	delete(known, "")
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || !pauses[namespaceOf(pid, "user")] || known[namespaceOf(pid, "pid")] {
+		if err != nil || !pauses[namespaceOf(pid, "user")] || belongs(pid, known) {
 			continue
 		}
 		n.log.Warn("kill a process that belongs to no container", "pid", pid)
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
+}
+
+// belongs tells whether a process is in one of some pid namespaces, or in one that was made in one of them. That one was made in the node's own says nothing:
+// all were.
+func belongs(pid int, known map[string]bool) bool {
+	own := namespaceOf(os.Getpid(), "pid")
+	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", pid))
+	if err != nil {
+		return true // it has ended
+	}
+	for depth := 0; err == nil; depth++ {
+		name, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", ns.Fd())) // never fails
+		if known[name] {
+			ns.Close()
+			return depth == 0 || name != own
+		}
+		var parent int
+		parent, err = unix.IoctlRetInt(int(ns.Fd()), unix.NS_GET_PARENT) // EPERM beyond the node's own (ioctl_ns(2))
+		ns.Close()
+		ns = os.NewFile(uintptr(parent), "pid")
+	}
+	return false
 }
 
 // namespaceOf names a namespace of a process; "" if it is gone or not to be seen.
