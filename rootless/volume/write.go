@@ -57,7 +57,7 @@ func (p Projection) Write(now time.Time) error {
 		return err
 	}
 	if old != "" && shows(root, old, p.Files) {
-		return nil
+		return p.tidy(root, old) // which whoever wrote them may not have come to
 	}
 	for _, folder := range p.Folders {
 		if err := root.MkdirAll(folder, 0o755); err != nil {

@@ -83,6 +83,27 @@ func TestWrite(t *testing.T) {
 }
 
 // TestWriteFolders keeps places for other mounts, and what a writer that was interrupted has left does not stay.
+// TestWriteInterrupted has a writer that ended when the new files were there and before the links to them were.
+func TestWriteInterrupted(t *testing.T) {
+	p := Projection{Place: filepath.Join(t.TempDir(), "v"), Files: Files{"a": {Data: []byte("1"), Mode: 0o644}, "gone": {Mode: 0o644}}}
+	write(t, p, noon)
+	p.Files = Files{"a": {Data: []byte("2"), Mode: 0o644}, "new": {Data: []byte("3"), Mode: 0o644}}
+	root, err := os.OpenRoot(p.Place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	const second = "..2026_01_02_13_00_00.000000000"
+	if err := writeAll(root, second, p.Files); err != nil {
+		t.Fatal(err)
+	}
+	if err := swap(root, second); err != nil {
+		t.Fatal(err)
+	}
+	write(t, p, noon.Add(2*time.Hour))
+	same(t, tree(t, p.Place), second+" drwxr-xr-x", second+"/a -rw-r--r--", second+"/new -rw-r--r--", "..data → "+second, "a → ..data/a", "new → ..data/new")
+}
+
 func TestWriteFolders(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "..2025_12_31_00_00_00.000000000"), 0o755); err != nil {
