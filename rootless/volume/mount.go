@@ -67,29 +67,30 @@ func EmptyDir(dir string, o Owner) error {
 	if err := os.Mkdir(dir, 0); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	info, err := os.Lstat(dir)
-	if err != nil || info.Mode().Perm() != 0 {
+	return o.own(dir)
+}
+
+// Memory mounts a tmpfs for an emptyDir volume. size is in bytes; 0 is the kernel's default, half of the memory. Its mode tells the same.
+func Memory(dir string, size int64, o Owner) error {
+	err := mountOnce(dir, func() error {
+		options := "mode=000"
+		if size > 0 {
+			options += fmt.Sprintf(",size=%d", size)
+		}
+		return mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options)
+	})
+	if err != nil {
 		return err
 	}
 	return o.own(dir)
 }
 
-// Memory mounts a tmpfs for an emptyDir volume. size is in bytes; 0 is the kernel's default, half of the memory.
-func Memory(dir string, size int64, o Owner) error {
-	return mountOnce(dir, func() error {
-		options := "mode=000"
-		if size > 0 {
-			options += fmt.Sprintf(",size=%d", size)
-		}
-		if err := mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
-			return err
-		}
-		return o.own(dir)
-	})
-}
-
-// own gives an empty folder its group and mode.
+// own gives a folder that has no mode yet its group and mode.
 func (o Owner) own(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil || info.Mode().Perm() != 0 {
+		return err
+	}
 	mode := uint32(sharedMode)
 	if o.Mode != 0 {
 		mode = o.Mode
