@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 
@@ -39,12 +40,16 @@ func SetGroup(place string, gid int64, readOnly bool, policy corev1.PodFSGroupCh
 	return setGroup(root, ".", gid, readOnly)
 }
 
+// setGroupBelow passes over what is gone by the time its turn comes: another Pod may be at work in the volume.
 func setGroupBelow(root *os.Root, gid int64, readOnly bool) error {
 	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
-		if err != nil || name == "." {
-			return err
+		if err == nil && name != "." {
+			err = setGroup(root, name, gid, readOnly)
 		}
-		return setGroup(root, name, gid, readOnly)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
 	})
 }
 

@@ -199,6 +199,31 @@ func TestSetGroup(t *testing.T) {
 }
 
 // TestMakeFolderSwapped puts a symbolic link in the place of a folder between its making and the change of its mode.
+// TestSetGroupRaced gives away a volume in which another Pod is at work.
+func TestSetGroupRaced(t *testing.T) {
+	place, stop, ended := t.TempDir(), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for dir := filepath.Join(place, "a"); ; {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.MkdirAll(filepath.Join(dir, "b", "c"), 0o755)
+				_ = os.RemoveAll(dir)
+			}
+		}
+	}()
+	for range 2000 {
+		if err := SetGroup(place, int64(os.Getgid()), false, corev1.FSGroupChangeAlways); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	<-ended
+}
+
 func TestMakeFolderSwapped(t *testing.T) {
 	place, outside := volumeFor(t)
 	parent, err := os.Open(place)
