@@ -84,6 +84,9 @@ func (s stream) adopt() error {
 	return errors.Join(failure, err)
 }
 
+// descriptorPause is how long to wait for a descriptor when there is none.
+const descriptorPause = 50 * time.Millisecond
+
 func (s stream) copy(ctx context.Context) error {
 	conn, err := s.fifo.SyscallConn() // fails on a nil file only
 	if err != nil {
@@ -103,6 +106,11 @@ func (s stream) copy(ctx context.Context) error {
 			return nil
 		case failure != nil:
 			return failure
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE): // nothing has been moved, and others will let go of theirs
+			select {
+			case <-time.After(descriptorPause):
+			case <-ctx.Done():
+			}
 		case err != nil:
 			return fmt.Errorf("copy %s to %s: %w", s.name, s.log.path, err)
 		}
@@ -157,13 +165,26 @@ func (b *scratch) look(n int) ([]byte, error) {
 	return b.raw[:n], nil
 }
 
-// null takes what is spliced to it without a copy.
-var null = sync.OnceValues(func() (*os.File, error) { return os.OpenFile("/dev/null", os.O_WRONLY, 0) })
+// null takes what is spliced to it without a copy. Open opens it, so that it is there when bytes are to be thrown away that are in the log.
+var null struct {
+	sync.Mutex
+	file *os.File
+}
+
+// openNull opens it once. That it could not be opened is not remembered: the next one may have a descriptor.
+func openNull() (_ *os.File, err error) {
+	null.Lock()
+	defer null.Unlock()
+	if null.file == nil {
+		null.file, err = os.OpenFile("/dev/null", os.O_WRONLY, 0)
+	}
+	return null.file, err
+}
 
 // discard takes n bytes out of a FIFO. Fewer are no error: a container may read its own output away. It is a single call that moves
 // no data, in most cases, because a kill before its end makes lines come twice.
 func discard(fifo, n int) error {
-	to, err := null()
+	to, err := openNull()
 	if err != nil {
 		return err
 	}

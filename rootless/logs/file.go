@@ -46,6 +46,9 @@ const entrySize = 16
 // Open opens the log at path for writing and makes it, and its folder, if it is not there. journal is a path in the
 // container's run directory: it has to live as long as the FIFOs, and not longer.
 func Open(path, journal string, rotation Rotation) (*File, error) {
+	if _, err := openNull(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
