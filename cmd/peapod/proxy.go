@@ -112,9 +112,11 @@ func (a *app) writeKubeconfig(port int, access *proxyAccess) (string, error) {
 }
 
 // runWith runs the command until its end, whose status becomes ours. The terminal's signals reach it by itself, so here they are of no
-// concern; SIGTERM is for us alone, and passed on.
+// concern; SIGTERM is for us alone, and passed on. They are taken and forgotten: a signal that we ignored would be ignored by the command too (execve(2)).
 func (a *app) runWith(ctx context.Context, kubeconfig string, argv []string) error {
-	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT)
+	forgotten := make(chan os.Signal, 1)
+	signal.Notify(forgotten, syscall.SIGINT, syscall.SIGQUIT)
+	defer signal.Stop(forgotten)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)

@@ -4,11 +4,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sigs.k8s.io/yaml"
@@ -80,5 +82,18 @@ func TestProxyAccess(t *testing.T) {
 	if response, err := http.DefaultClient.Get(config.Clusters[0].Cluster.Server); err == nil { //nolint:noctx // it does not get far
 		response.Body.Close()
 		t.Error("a client that does not know the certificate is content with it")
+	}
+}
+
+// TestRunWithLeavesSignals: what the terminal sends is for the command, which must not begin with the signal ignored.
+func TestRunWithLeavesSignals(t *testing.T) {
+	for name, signal := range map[string]syscall.Signal{"INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT} {
+		var out strings.Builder
+		a := &app{in: strings.NewReader(""), out: &out, err: &out}
+		err := a.runWith(t.Context(), "none", []string{"sh", "-c", "ulimit -c 0; kill -" + name + " $$; echo it goes on"})
+		var exit *exitError
+		if !errors.As(err, &exit) || exit.code != 128+int(signal) || out.Len() > 0 {
+			t.Errorf("SIG%s: %v, and %q", name, err, out.String())
+		}
 	}
 }
