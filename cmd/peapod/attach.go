@@ -31,11 +31,8 @@ container that the annotation kubectl.kubernetes.io/default-container names, els
 			if len(args) != 1 {
 				return usagef(cmd, "expected POD or pod/POD, and nothing else")
 			}
-			name, err := podName(args[0])
+			name, err := o.parse(cmd, args[0])
 			if err != nil {
-				return err
-			}
-			if err := o.parse(cmd); err != nil {
 				return err
 			}
 			return a.attach(cmd.Context(), name, &o)

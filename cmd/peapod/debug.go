@@ -52,11 +52,11 @@ this waits until it runs, and attaches to it.`,
 			if named != 1 {
 				return usagef(cmd, "NAME or filename is required for debug")
 			}
-			name, err := podName(args[0])
-			if err != nil {
+			if err := o.check(cmd); err != nil {
 				return err
 			}
-			if err := o.check(cmd); err != nil {
+			name, err := o.parse(cmd, args[0])
+			if err != nil {
 				return err
 			}
 			return a.debug(cmd.Context(), name, args[1:], &o)
@@ -93,7 +93,7 @@ func (o *debugOptions) check(cmd *cobra.Command) error {
 	case o.profile != generalProfile && o.profile != legacyProfile:
 		return usagef(cmd, "unknown profile: %s", o.profile)
 	}
-	return o.parse(cmd)
+	return nil
 }
 
 func (a *app) debug(ctx context.Context, name string, command []string, o *debugOptions) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/peapod/peapod/rootless/api"
 )
 
-// sessionOptions are the flags of exec and attach.
+// sessionOptions are the flags of exec, attach and debug.
 type sessionOptions struct {
 	container string
 	stdin     bool
@@ -30,11 +30,12 @@ func (o *sessionOptions) addFlags(a *app, cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("container", a.completeContainer) // fails only for a flag that does not exist
 }
 
-func (o *sessionOptions) parse(cmd *cobra.Command) (err error) {
+// parse reads the flags, and the word that names the Pod.
+func (o *sessionOptions) parse(cmd *cobra.Command, word string) (pod string, err error) {
 	if o.detach, err = parseKeys(o.keys); err != nil {
-		return usagef(cmd, "--detach-keys: %v", err)
+		return "", usagef(cmd, "--detach-keys: %v", err)
 	}
-	return nil
+	return podName(word)
 }
 
 func newExec(a *app) *cobra.Command {
@@ -65,11 +66,8 @@ Without -c it is the container that the annotation kubectl.kubernetes.io/default
 			case dash != 1:
 				return usagef(cmd, "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead")
 			}
-			name, err := podName(args[0])
+			name, err := o.parse(cmd, args[0])
 			if err != nil {
-				return err
-			}
-			if err := o.parse(cmd); err != nil {
 				return err
 			}
 			return a.exec(cmd.Context(), name, args[1:], &o)
