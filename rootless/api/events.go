@@ -60,31 +60,28 @@ func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
 
 // watchEvents begins, without a resourceVersion, with the events that there are. That one is forgotten is not told.
 func (s *server) watchEvents(w http.ResponseWriter, r *http.Request, want view, selected selection) error {
-	q := query{values: r.URL.Query()}
-	version, initial, bookmarks := q.text("resourceVersion"), q.flag("sendInitialEvents"), q.flag("allowWatchBookmarks")
-	timeout := q.number("timeoutSeconds", 1)
-	if q.err != nil {
-		return q.err
+	q, err := parseWatch(r)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := within(r.Context(), timeout)
+	ctx, cancel := within(r.Context(), q.timeout)
 	defer cancel()
 	list := &corev1.EventList{}
-	if initial || version == "" || version == "0" {
-		var err error
+	if q.fromNow {
 		if list, err = s.backend.ListEvents(r.PathValue("namespace")); err != nil {
 			return err
 		}
-		version = list.ResourceVersion
+		q.version = list.ResourceVersion
 	}
-	changes := s.backend.WatchEvents(ctx, r.PathValue("namespace"), version)
+	changes := s.backend.WatchEvents(ctx, r.PathValue("namespace"), q.version)
 	out := newFrames(w, want, events, s.now)
 	for i := range list.Items {
 		if event := &list.Items[i]; events.matches(selected, event) {
 			out.send(watch.Event{Type: watch.Added, Object: event})
 		}
 	}
-	if initial && bookmarks {
-		out.send(initialEnd(events.kind, version))
+	if q.bookmark {
+		out.send(initialEnd(events.kind, q.version))
 	}
 	for change := range changes {
 		if events.matches(selected, change.Object.(kube.Object)) {

@@ -28,19 +28,17 @@ func (s *objects) watch(w http.ResponseWriter, r *http.Request, selected selecti
 	if err != nil {
 		return err
 	}
-	q := query{values: r.URL.Query()}
-	version, initial, bookmarks := q.text("resourceVersion"), q.flag("sendInitialEvents"), q.flag("allowWatchBookmarks")
-	timeout := q.number("timeoutSeconds", 1)
-	if q.err != nil {
-		return q.err
-	}
-	ctx, cancel := within(r.Context(), timeout)
-	defer cancel()
-	filter, list, err := s.startFilter(r, selected, &version, initial)
+	q, err := parseWatch(r)
 	if err != nil {
 		return err
 	}
-	events, err := s.backend.WatchObjects(ctx, s.kind(), r.PathValue("namespace"), version)
+	ctx, cancel := within(r.Context(), q.timeout)
+	defer cancel()
+	filter, list, err := s.startFilter(r, selected, q)
+	if err != nil {
+		return err
+	}
+	events, err := s.backend.WatchObjects(ctx, s.kind(), r.PathValue("namespace"), q.version)
 	if err != nil {
 		return err
 	}
@@ -50,8 +48,8 @@ func (s *objects) watch(w http.ResponseWriter, r *http.Request, selected selecti
 			out.send(watch.Event{Type: watch.Added, Object: o})
 		}
 	}
-	if initial && bookmarks {
-		out.send(initialEnd(s.kind(), version))
+	if q.bookmark {
+		out.send(initialEnd(s.kind(), q.version))
 	}
 	for event := range events {
 		if event, ok := filter.translate(event); ok {
@@ -59,6 +57,22 @@ func (s *objects) watch(w http.ResponseWriter, r *http.Request, selected selecti
 		}
 	}
 	return nil
+}
+
+// watchQuery is what a watch asks for, besides a selection.
+type watchQuery struct {
+	version  string // the watch goes on after it
+	fromNow  bool   // it begins with what there is, whose version is still to be found
+	bookmark bool   // the end of that is to be told
+	timeout  *int64 // in seconds
+}
+
+func parseWatch(r *http.Request) (*watchQuery, error) {
+	q := query{values: r.URL.Query()}
+	initial, bookmarks := q.flag("sendInitialEvents"), q.flag("allowWatchBookmarks")
+	w := &watchQuery{version: q.text("resourceVersion"), bookmark: initial && bookmarks, timeout: q.number("timeoutSeconds", 1)}
+	w.fromNow = initial || w.version == "" || w.version == "0"
+	return w, q.err
 }
 
 // within ends a context after some seconds, if any are given.
@@ -69,12 +83,11 @@ func within(ctx context.Context, seconds *int64) (context.Context, context.Cance
 	return context.WithTimeout(ctx, time.Duration(min(*seconds, 1<<31))*time.Second)
 }
 
-// startFilter returns the filter and, for a watch that begins with the present, the objects to send first; version is
+// startFilter returns the filter and, for a watch that begins with the present, the objects to send first; the version of q is
 // then set to the list's.
-func (s *objects) startFilter(r *http.Request, selected selection, version *string, initial bool) (*watchFilter, []kube.Object, error) {
-	fromNow := initial || *version == "" || *version == "0"
+func (s *objects) startFilter(r *http.Request, selected selection, q *watchQuery) (*watchFilter, []kube.Object, error) {
 	filter := &watchFilter{resource: s.resource, selection: selected}
-	if selected.stable() && !fromNow {
+	if selected.stable() && !q.fromNow {
 		return filter, nil, nil
 	}
 	list, err := s.backend.ListObjects(s.kind(), r.PathValue("namespace"))
@@ -82,10 +95,10 @@ func (s *objects) startFilter(r *http.Request, selected selection, version *stri
 		return nil, nil, err
 	}
 	filter.remember(list)
-	if !fromNow {
+	if !q.fromNow {
 		return filter, nil, nil
 	}
-	*version = list.ResourceVersion
+	q.version = list.ResourceVersion
 	return filter, list.Items, nil
 }
 
