@@ -73,6 +73,8 @@ type Node struct {
 	loops    sync.WaitGroup // the Pods' loops
 	work     sync.WaitGroup // what they have begun
 
+	endRequests context.CancelFunc // and after them the node
+
 	applying sync.Mutex   // held from looking at a stored Pod to storing what becomes of it
 	claiming sync.RWMutex // over the claims of images, see there
 
@@ -170,32 +172,38 @@ func (n *Node) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: api.New(n, n.log), ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelWarn), BaseContext: func(net.Listener) context.Context { return n.ctx }}
-	signals, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	context.AfterFunc(signals, n.cancel)
-	context.AfterFunc(n.ctx, func() { n.shutdown(server) })
+	ctx, n.endRequests = signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer n.endRequests()
+	server := &http.Server{Handler: api.New(n, n.log), ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelWarn), BaseContext: func(net.Listener) context.Context { return ctx }}
 	n.freeSoon()
 	tell(readyWord)
+	return answer(ctx, server, listener)
+}
+
+// answerTime is how long requests that are being answered may go on when the node ends.
+const answerTime = 2 * time.Second
+
+// answer serves requests until the context ends, and returns when those that had come have been answered, or their time is over.
+func answer(ctx context.Context, server *http.Server, listener net.Listener) error {
+	answered := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(answered)
+		limited, cancel := context.WithTimeout(context.Background(), answerTime)
+		defer cancel()
+		if err := server.Shutdown(limited); err != nil {
+			server.Close()
+		}
+	})
+	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+	<-answered // Serve returns when Shutdown begins
 	return nil
 }
 
-// shutdownTime is how long requests that are being answered may go on.
-const shutdownTime = 2 * time.Second
-
-func (n *Node) shutdown(server *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		server.Close()
-	}
-}
-
-// Shutdown ends the node. The Pods go on.
-func (n *Node) Shutdown() { n.cancel() }
+// Shutdown ends the node: first what requests have begun, then its own work. The Pods go on.
+func (n *Node) Shutdown() { n.endRequests() }
 
 // close ends the loops, then closes what open opened, be it all of it or not. Without Pods the holder ends too, and nothing of peapod is left running.
 func (n *Node) close() error {
