@@ -67,7 +67,7 @@ func (a *app) apply(ctx context.Context, cmd *cobra.Command, o *applyOptions) er
 	if err != nil {
 		return err
 	}
-	objects, err := a.manifests(&o.manifestFlags)
+	objects, err := a.named(&o.manifestFlags, "apply")
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func (a *app) delete(ctx context.Context, cmd *cobra.Command, args []string, o *
 func (a *app) toDelete(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string, o *deleteOptions) ([]objectRef, error) {
 	var refs []objectRef
 	if len(o.files) > 0 {
-		entries, err := a.manifests(&o.manifestFlags)
+		entries, err := a.named(&o.manifestFlags, "delete")
 		var namespaces []objectRef // last: what else is in them would be gone with them
 		for i := range entries {
 			ref := refOf(entries[i].Object)

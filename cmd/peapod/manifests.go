@@ -88,6 +88,24 @@ func absoluteHostPaths(file string, entries []kube.Entry) error {
 	return nil
 }
 
+// named reads manifests of objects that have names, by which a verb finds them.
+func (a *app) named(m *manifestFlags, verb string) ([]kube.Entry, error) {
+	entries, err := a.manifests(m)
+	mistakes := []error{err}
+	for i := range entries {
+		e := &entries[i]
+		message := "Required value"
+		switch {
+		case e.Object.GetName() != "":
+			continue
+		case e.Object.GetGenerateName() != "":
+			message += ": cannot use generate name with " + verb
+		}
+		mistakes = append(mistakes, &kube.Error{Source: e.Source, Line: e.LineOf("metadata.name"), Path: "metadata.name", Message: message})
+	}
+	return entries, errors.Join(mistakes...)
+}
+
 // settleNamespace gives an object that names no namespace that of the command line, and refuses one that names another.
 func (a *app) settleNamespace(o kube.Object) error {
 	switch own := o.GetNamespace(); {
