@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -18,8 +19,13 @@ var leastBandwidth, mostBandwidth = resource.MustParse("1k"), resource.MustParse
 
 // Bandwidth is what the annotations allow to go to the Pod (ingress) and to come from it (egress), in bits per second; 0 is all.
 func Bandwidth(pod *corev1.Pod) (ingress, egress uint64, errs field.ErrorList) {
+	return bandwidth(&pod.ObjectMeta, field.NewPath("metadata"))
+}
+
+// bandwidth reads the annotations of a Pod, or of a template of Pods. path is the metadata's.
+func bandwidth(meta *metav1.ObjectMeta, path *field.Path) (ingress, egress uint64, errs field.ErrorList) {
 	for name, bits := range map[string]*uint64{ingressBandwidth: &ingress, egressBandwidth: &egress} {
-		text, given := pod.Annotations[name]
+		text, given := meta.Annotations[name]
 		if !given {
 			continue
 		}
@@ -32,7 +38,7 @@ func Bandwidth(pod *corev1.Pod) (ingress, egress uint64, errs field.ErrorList) {
 			err = fmt.Errorf("resource is unreasonably large (> 1Pbit)")
 		}
 		if err != nil {
-			errs = append(errs, field.Invalid(field.NewPath("metadata", "annotations").Key(name), text, err.Error()))
+			errs = append(errs, field.Invalid(path.Child("annotations").Key(name), text, err.Error()))
 			continue
 		}
 		*bits = uint64(q.Value())

@@ -3,6 +3,7 @@ package kube
 import (
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -24,4 +25,16 @@ func TestBandwidth(t *testing.T) {
 			t.Errorf("%q: %v", text, errs)
 		}
 	}
+}
+
+// TestBandwidthOfTemplate: what is wrong there is told when the workload is applied, not passed over in each of its Pods.
+func TestBandwidthOfTemplate(t *testing.T) {
+	d := &appsv1.Deployment{}
+	d.Spec.Template.Annotations = map[string]string{egressBandwidth: "much"}
+	for _, err := range validateTemplate(d, Features{}) {
+		if err.Field == "spec.template.metadata.annotations["+egressBandwidth+"]" {
+			return
+		}
+	}
+	t.Error("no error about the template's annotation")
 }

@@ -128,6 +128,8 @@ func validateTemplate(o Object, features Features) field.ErrorList {
 	metadata := path.Child("metadata")
 	errs := metav1validation.ValidateLabels(template.Labels, metadata.Child("labels"))
 	errs = append(errs, apivalidation.ValidateAnnotations(template.Annotations, metadata.Child("annotations"))...)
+	_, _, wrong := bandwidth(&template.ObjectMeta, metadata)
+	errs = append(errs, wrong...)
 	errs = append(errs, validateSpec(&template.Spec, path.Child("spec"))...)
 	errs = append(errs, validateHostPorts(&template.Spec, features, path.Child("spec"))...)
 	if len(template.Spec.EphemeralContainers) > 0 {
