@@ -2,6 +2,7 @@ package kube
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,14 +12,14 @@ import (
 
 // VolumeField is what a fieldRef in a volume refers to: unlike in a variable it may be all labels or all annotations, a line KEY="value" each
 // (kubernetes/pkg/fieldpath).
-func VolumeField(pod *corev1.Pod, path string) (string, error) {
-	switch path {
+func VolumeField(pod *corev1.Pod, fieldPath string) (string, error) {
+	switch fieldPath {
 	case "metadata.labels":
 		return quotedLines(pod.Labels), nil
 	case "metadata.annotations":
 		return quotedLines(pod.Annotations), nil
 	}
-	return fieldValue(pod, path, Node{}, nil)
+	return fieldValue(pod, fieldPath, Node{}, nil)
 }
 
 func quotedLines(values map[string]string) string {
@@ -38,9 +39,9 @@ func NestedMounts(pod *corev1.Pod, volume string) []string {
 			if outer.Name != volume || outer.SubPath != "" || outer.SubPathExpr != "" {
 				continue
 			}
-			for _, inner := range c.VolumeMounts {
-				below, ok := strings.CutPrefix(strings.TrimSuffix(inner.MountPath, "/"), strings.TrimSuffix(outer.MountPath, "/")+"/")
-				if ok && below != "" {
+			above := strings.TrimSuffix(mountPoint(outer), "/") + "/"
+			for j := range c.VolumeMounts {
+				if below, ok := strings.CutPrefix(mountPoint(&c.VolumeMounts[j]), above); ok && below != "" {
 					folders = append(folders, below)
 				}
 			}
@@ -49,3 +50,6 @@ func NestedMounts(pod *corev1.Pod, volume string) []string {
 	slices.Sort(folders)
 	return slices.Compact(folders)
 }
+
+// mountPoint is where a mount is in its container, however that is written.
+func mountPoint(m *corev1.VolumeMount) string { return path.Clean("/" + m.MountPath) }

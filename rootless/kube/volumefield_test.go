@@ -54,7 +54,11 @@ func TestNestedMounts(t *testing.T) {
 			mount("v", "/b", ""), mount("w", "/b/x", ""), mount("x", "/bc", ""), mount("v", "/part", "sub"), mount("w", "/part/y", ""),
 		}}},
 	}}
-	if got, want := NestedMounts(pod, "v"), []string{"deep/er", "x"}; !slices.Equal(got, want) {
+	// However they are written, they lead nowhere but down.
+	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{VolumeMounts: []corev1.VolumeMount{
+		mount("v", "d//", ""), mount("w", "/d//z", ""), mount("x", "/d/../e", ""), mount("x", "/d/./f/..", ""),
+	}})
+	if got, want := NestedMounts(pod, "v"), []string{"deep/er", "x", "z"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
