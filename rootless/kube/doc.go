@@ -9,9 +9,8 @@
 //	lines := WithoutEffect(object, features)       what is accepted but changes nothing on one machine?
 //
 // A Kind has the answers for one kind of object, those of templates included, which are read as Pods are; Default, Validate and so on without one are those for Pods. The third and fourth are
-// two readings of one table (fields.go): every field of a Pod is in exactly one class, honoured, without effect, not yet, or never. A
-// later version deletes rows of the third class; a field that a newer Kubernetes adds fails a test until somebody puts it into the
-// table.
+// two readings of one table (fields.go): every field of a Pod is in exactly one class, honoured, without effect, or never. A field that
+// a newer Kubernetes adds fails a test until somebody puts it into the table.
 //
 // For an object that exists, ValidateUpdate says which changes are allowed and Equal whether there is one. A Part of a Pod, such as its ephemeral containers,
 // is changed by itself; Patch makes of an object what clients send, DecodeProtobuf reads the other form in which they send objects. The rest are small

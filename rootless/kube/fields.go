@@ -35,25 +35,24 @@ type rule struct {
 }
 
 const (
-	oneNode     = "on a single node"
-	noAccount   = "without service accounts"
-	noMAC       = "for an ordinary user, who cannot choose a profile"
-	ownUsers    = "because every Pod is in a user namespace of its own, with the ids that the user's other Pods have"
-	nodesLabel  = "because containers have the SELinux label of the node, if the machine has SELinux"
-	noCgroups   = "because no cgroup is delegated to this user (a systemd user session does that)"
-	noClaims    = "devices cannot be claimed without a control plane"
-	noOwner     = "without controllers"
-	oneID       = "for a user without subordinate ids: all files are his"
-	noCluster   = "there is no control plane that would issue it"
-	noDisks     = "an ordinary user cannot mount it"
-	noGenerator = "because names are not generated here"
+	oneNode    = "on a single node"
+	noAccount  = "without service accounts"
+	noMAC      = "for an ordinary user, who cannot choose a profile"
+	ownUsers   = "because every Pod is in a user namespace of its own, with the ids that the user's other Pods have"
+	nodesLabel = "because containers have the SELinux label of the node, if the machine has SELinux"
+	noCgroups  = "because no cgroup is delegated to this user (a systemd user session does that)"
+	noClaims   = "devices cannot be claimed without a control plane"
+	noOwner    = "without controllers"
+	oneID      = "for a user without subordinate ids: all files are his"
+	noCluster  = "there is no control plane that would issue it"
+	noDisks    = "an ordinary user cannot mount it"
 )
 
 // table puts every field of a Pod into one class. Keys are paths without indexes.
 var table = map[string]rule{
 	"metadata":                            {class: honoured},
 	"metadata.name":                       {class: whole},
-	"metadata.generateName":               {class: noEffect, reason: noGenerator},
+	"metadata.generateName":               {class: whole}, // of use without a name only, as in a cluster
 	"metadata.namespace":                  {class: whole},
 	"metadata.selfLink":                   {class: whole}, // this and the next seven are the node's; what a manifest says is replaced
 	"metadata.uid":                        {class: whole},

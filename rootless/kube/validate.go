@@ -57,12 +57,7 @@ func validateSpec(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 
 // validateMetadata is about an object whose name is a DNS subdomain.
 func validateMetadata(meta *metav1.ObjectMeta) field.ErrorList {
-	path := field.NewPath("metadata")
-	errs := apivalidation.ValidateObjectMeta(meta, true, apivalidation.NameIsDNSSubdomain, path)
-	if meta.Name == "" && meta.GenerateName != "" {
-		errs = append(errs, field.Required(path.Child("name"), "generateName is not supported by this version of peapod"))
-	}
-	return errs
+	return apivalidation.ValidateObjectMeta(meta, true, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))
 }
 
 // invalid makes an error of each message.
