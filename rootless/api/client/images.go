@@ -19,7 +19,8 @@ const imagesPath = "/peapod/v1/images"
 // Images lists the images in the store that all filters (KEY=VALUE) admit.
 func (c *Client) Images(ctx context.Context, filters ...string) ([]api.Image, error) {
 	var list []api.Image
-	return list, c.image(ctx, http.MethodGet, "", url.Values{"filter": filters}, nil, &list)
+	err := c.image(ctx, http.MethodGet, "", url.Values{"filter": filters}, nil, &list)
+	return list, err
 }
 
 // InspectImage tells all about one image.

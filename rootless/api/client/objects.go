@@ -89,7 +89,8 @@ func (c *Client) Create(ctx context.Context, r Request, manifest []byte, dryRun 
 		return nil, nil, err
 	}
 	var created json.RawMessage
-	return created, warnings(response.Header), decode(response, &created)
+	err = decode(response, &created)
+	return created, warnings(response.Header), err
 }
 
 // GetScale decodes the scale of the object that r names.
