@@ -16,18 +16,26 @@ type change struct {
 	event   watch.EventType
 	kind    *kube.Kind
 	object  kube.Object
+	size    int // of the object, in bytes
 }
 
-// logLength bounds how far behind a watcher may be.
-const logLength = 512
+// logLength and logBytes bound how far behind a watcher may be: in changes, of which the last is kept in any case, and in what they take of the memory.
+const (
+	logLength = 512
+	logBytes  = 16 << 20
+)
 
 // note appends to the log and wakes the watchers. Preconditions: mu is held.
 func (r *registry) note(event watch.EventType, o kube.Object) {
-	if len(r.log) == logLength {
-		r.dropped = r.log[0].version
-		r.log = slices.Delete(r.log, 0, 1)
+	c := change{version(o.GetResourceVersion()), event, kube.KindOf(o), o, o.(interface{ Size() int }).Size()}
+	r.logged += c.size
+	gone := 0
+	for gone < len(r.log) && (len(r.log)-gone == logLength || r.logged > logBytes) {
+		r.dropped = r.log[gone].version
+		r.logged -= r.log[gone].size
+		gone++
 	}
-	r.log = append(r.log, change{version(o.GetResourceVersion()), event, kube.KindOf(o), o})
+	r.log = append(slices.Delete(r.log, 0, gone), c)
 	close(r.changed)
 	r.changed = make(chan struct{})
 }

@@ -96,6 +96,53 @@ func TestRegistryForgetsOldChanges(t *testing.T) {
 	}
 }
 
+// TestRegistryForgetsLargeChanges: somebody changes a large object again and again.
+func TestRegistryForgetsLargeChanges(t *testing.T) {
+	r := testRegistry(t)
+	large := func(o kube.Object) {
+		o.(*corev1.ConfigMap).Data = map[string]string{"a": strings.Repeat("x", logBytes/4)}
+	}
+	c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "large"}}
+	if err := r.create(c); err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		if _, err := r.update(kube.ConfigMaps, "default", "large", large); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(r.log) != 3 { // four of them and what is around the data would be more
+		t.Errorf("the log has %d changes", len(r.log))
+	}
+	last := r.log[2].version
+	if changes, _, ok := r.since(last - 1); !ok || len(changes) != 1 {
+		t.Errorf("the last change is forgotten: %d", len(changes))
+	}
+	// One that is larger than all of it is told too.
+	if _, err := r.update(kube.ConfigMaps, "default", "large", func(o kube.Object) {
+		o.(*corev1.ConfigMap).Data = map[string]string{"a": strings.Repeat("x", 2*logBytes)}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if changes, _, ok := r.since(last); !ok || len(changes) != 1 || len(r.log) != 1 {
+		t.Errorf("after it: %d of %d changes", len(changes), len(r.log))
+	}
+	if err := r.remove(kube.ConfigMaps, "default", "large"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.create(testPod("small")); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.log) != 1 || r.logged != r.log[0].size {
+		t.Errorf("%d changes of %d bytes are left", len(r.log), r.logged)
+	}
+	for _, kind := range kube.Kinds {
+		if _, ok := kind.New().(interface{ Size() int }); !ok {
+			t.Errorf("a %s has no size", kind.Name)
+		}
+	}
+}
+
 func TestRegistryNotFound(t *testing.T) {
 	r := testRegistry(t)
 	if _, err := r.pod("default", "demo"); !apierrors.IsNotFound(err) {

@@ -24,7 +24,8 @@ type registry struct {
 	changed chan struct{} // closed and replaced at each change
 	objects map[*kube.Kind]map[string]kube.Object
 	managed int      // objects that the controllers have to do with
-	log     []change // the last logLength changes of all kinds, oldest first
+	log     []change // the last changes of all kinds, oldest first
+	logged  int      // how many bytes the objects in it have
 	dropped uint64   // resourceVersion of the newest change that is no longer in the log
 }
 
