@@ -24,7 +24,7 @@ require (
 	github.com/moby/sys/user v0.4.1 // /etc/passwd and /etc/group of images
 	github.com/opencontainers/runtime-spec v1.3.0
 	github.com/opencontainers/runtime-tools v0.9.1-0.20260316125833-8a4db579f5c8 // makes a container's config.json
-	github.com/rootless-containers/rootlesskit/v3 v3.3.0 // subordinate ids, newuidmap; types of published ports
+	github.com/rootless-containers/rootlesskit/v3 v3.3.0 // subordinate ids, newuidmap; types of published ports; what slirp4netns and pasta can do
 )
 
 // Network.

@@ -7,7 +7,8 @@
 //     come from the hub's two ranges and have the same number in each: the n-th IPv4 address goes with the n-th IPv6 address.
 //   - The host is the network namespace of this process. Its ordinary goroutines dial and listen there.
 //   - The engine carries what leaves the ranges: it takes flows out of the hub and makes them again as sockets of the host. There
-//     are several; [Config].Engine forces one, else the first is taken that the kernel has all parts for. Package egress is what they share.
+//     are several; [Config].Engine names one, else the first of relay and gvisor is taken that the kernel has all parts for. Package egress is what
+//     they share.
 //
 // One use:
 //
@@ -46,6 +47,20 @@
 // [Hub.Publish] listens on the host for a Pod (package publish). The Pod is connected to from the hub with the client's own address, so what it
 // answers leaves for that address; the hub's kernel gives it to the socket that waits for it, found by the egress rules (relay) or by a
 // routing rule for the port (gvisor). Clients on the host's loopback or link are seen as the gateway.
+//
+// # Programs as engines
+//
+// Two more engines are taken only by name: slirp4netns and pasta, programs that must be installed and need /dev/net/tun (package slirp). The program makes a tap device in the
+// hub, and the hub's kernel forwards what Pods send to the outside there, with the device's address in place of the Pod's (masquerade). What is not the
+// outside but a matter of policy does not go there: a relay carries Services, the host's loopback for those that have it, and refuses what is closed,
+// of which the network of the tap device is a part. Names are answered, and ports of the host published, as with every engine; a Pod's answers to
+// clients of a published port find their socket by a rule (nft socket). So these engines need what the relay needs of the kernel, and connection tracking with NAT besides.
+//
+// What they do less well than the others:
+//
+//   - How a failure looks is up to the program, and so are ping and the largest datagrams: see package slirp. Limits of flows ([egress.Limits]) are not kept.
+//   - The program is not told of Pods. Flows of a Pod that goes end as its processes close them, or when they time out; all of them end with the program, which ends
+//     with this process. If it ends by itself, that is logged, Pods hear nothing for a second or more, and it is started again.
 //
 // # Services
 //

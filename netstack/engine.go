@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/peapod/peapod/netstack/egress"
+	"github.com/peapod/peapod/netstack/slirp"
 )
 
 // An engine carries the flows between Pods and what is outside the ranges. It starts when it is opened.
@@ -28,23 +30,27 @@ type engineKind struct {
 	// clear takes out of the hub what an engine of this kind may have left in the kernel, before another kind is opened.
 	// That nothing was there, or that the kernel has no such thing, is no error.
 	clear func(*Hub) error
+	// asked: it is taken only if the configuration names it.
+	asked bool
 }
 
 // engineKinds in the order in which they are tried.
 var engineKinds = []engineKind{
-	{"relay", openRelayEngine, clearRelayEngine},
-	{"gvisor", openGvisorEngine, clearGvisorEngine},
+	{"relay", openRelayEngine, clearRelayEngine, false},
+	{"gvisor", openGvisorEngine, clearGvisorEngine, false},
+	{slirp.Slirp4netns.Name, openTapEngine(slirp.Slirp4netns), clearTapEngine, true},
+	{slirp.Pasta.Name, openTapEngine(slirp.Pasta), clearTapEngine, true},
 }
 
 // startEngine takes the engine of the configuration, or the first that the kernel has all parts for.
 func (h *Hub) startEngine() error {
 	known := slices.ContainsFunc(engineKinds, func(k engineKind) bool { return k.name == h.cfg.Engine })
 	if h.cfg.Engine != "" && !known {
-		return fmt.Errorf("network engine %q: want %s", h.cfg.Engine, engineNames())
+		return fmt.Errorf("network engine %q: want one of %s", h.cfg.Engine, strings.Join(engineNames(), ", "))
 	}
 	var lacking []error
 	for _, kind := range engineKinds {
-		if h.cfg.Engine != "" && h.cfg.Engine != kind.name {
+		if h.cfg.Engine != "" && h.cfg.Engine != kind.name || h.cfg.Engine == "" && kind.asked {
 			continue
 		}
 		err := h.start(kind)

@@ -33,7 +33,7 @@ type answerRouter interface {
 
 // openGvisorEngine makes the hub's own kernel silent about what the engine answers, before the engine begins to.
 func openGvisorEngine(h *Hub, cfg egress.Config) (engine, error) {
-	if err := errors.Join(clearGvisorEngine(h), h.links.do(blackhole(unix.AF_INET), blackhole(unix.AF_INET6))); err != nil {
+	if err := errors.Join(clearGvisorEngine(h), h.links.do(blackhole(unix.AF_INET, 0), blackhole(unix.AF_INET6, 0))); err != nil {
 		return nil, err
 	}
 	gateway := h.Gateway()

@@ -30,7 +30,7 @@ type Config struct {
 	ResolvConf string
 	// ClusterDomain is the domain of Pod names; "cluster.local" when empty.
 	ClusterDomain string
-	// Engine forces one of the engines by its name, relay or gvisor. When empty, the first that the kernel has all parts for.
+	// Engine names the engine: relay, gvisor, slirp4netns or pasta. When empty, the first of relay and gvisor that the kernel has all parts for.
 	Engine string
 	// Log gets what goes wrong later; nothing is logged when nil.
 	Log *slog.Logger

@@ -95,13 +95,17 @@ func setAlias(name, alias string) *message {
 }
 
 func delLink(name string) *message {
-	return newMessage("delete veth", unix.RTM_DELLINK, 0, linkHeader(0, false)...).
+	return newMessage("delete link "+name, unix.RTM_DELLINK, 0, linkHeader(0, false)...).
 		accept(unix.ENODEV).
 		attrString(unix.IFLA_IFNAME, name)
 }
 
 func linkUp(index int32) *message {
 	return newMessage("bring up link", unix.RTM_SETLINK, 0, linkHeader(index, true)...)
+}
+
+func setMTU(index int32, mtu uint32) *message {
+	return newMessage("set MTU of link", unix.RTM_SETLINK, 0, linkHeader(index, false)...).attr32(unix.IFLA_MTU, mtu)
 }
 
 // newAddress gives a link an address with its range. No duplicate address detection: nobody else hands out
@@ -144,11 +148,12 @@ func deliverLocally(family uint8) []*message {
 }
 
 // blackhole is a default route to nowhere. Without it the kernel would tell Pods that it has no route, at least in IPv6 and where it
-// forwards.
-func blackhole(family uint8) *message {
+// forwards. Among several routes that of the smallest metric is taken; 0 is the kernel's default.
+func blackhole(family uint8, metric uint32) *message {
 	return newMessage("add route to nowhere", unix.RTM_NEWROUTE, createNew,
 		routeHeader(family, unix.RT_TABLE_MAIN, unix.RT_SCOPE_UNIVERSE, unix.RTN_BLACKHOLE)...).
-		accept(unix.EEXIST)
+		accept(unix.EEXIST).
+		attr32(unix.RTA_PRIORITY, metric)
 }
 
 func deleteBlackhole(family uint8) *message {

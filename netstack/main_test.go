@@ -252,6 +252,37 @@ func serveEcho(t testing.TB, in *testPod, at netip.Addr) netip.AddrPort {
 	return addr
 }
 
+// serveRepeat answers with what it gets, as it gets it.
+func serveRepeat(t testing.TB, in *testPod, at netip.Addr) netip.AddrPort {
+	l, addr := listenTCP(t, in, at)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			}()
+		}
+	}()
+	return addr
+}
+
+// repeated wants to hear from serveRepeat what it says.
+func repeated(t testing.TB, c net.Conn) {
+	t.Helper()
+	const say = "is anybody there"
+	b := make([]byte, len(say))
+	if _, err := io.WriteString(c, say); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != say {
+		t.Fatalf("got %q, %v", b, err)
+	}
+}
+
 // serveEchoPackets answers each datagram with the sender's address and the datagram.
 func serveEchoPackets(t testing.TB, in *testPod, at netip.Addr) netip.AddrPort {
 	c, addr := listenUDP(t, in, at)

@@ -44,13 +44,18 @@ const nftTable = "peapod"
 // or on the port, the packet is dropped, or finds no route as the tproxy rule ends before the mark is set: a Pod hears
 // nothing rather than a refusal that nobody at the destination gave.
 func installRules(v4, v6 netip.Prefix, ports relay.Ports, log *slog.Logger) error {
+	return byQueue(ports, log, func(queue queueTo) error { return installRuleSet(v4, v6, ports, queue) })
+}
+
+// byQueue installs rules with the first way to a queue that the kernel has, and says so if it has none.
+func byQueue(ports relay.Ports, log *slog.Logger, install func(queueTo) error) error {
 	var err error
-	for _, way := range waysToQueue {
-		if ports.SYN == 0 && way.queue != nil {
+	for _, queue := range waysToQueue {
+		if ports.SYN == 0 && queue != nil {
 			continue
 		}
-		if err = installRuleSet(v4, v6, ports, way.queue); err == nil {
-			if way.queue == nil && ports.SYN != 0 {
+		if err = install(queue); err == nil {
+			if queue == nil && ports.SYN != 0 {
 				log.Info("the kernel has no rule that leads to a packet queue: a refused connection of a pod is opened and then reset, and ping stays unanswered",
 					"needs", "CONFIG_NFT_QUEUE (module nft_queue), or CONFIG_NFT_COMPAT and CONFIG_NETFILTER_XT_TARGET_NFQUEUE")
 			}
@@ -63,20 +68,21 @@ func installRules(v4, v6 netip.Prefix, ports relay.Ports, log *slog.Logger) erro
 	return err
 }
 
-// waysToQueue are the expressions that lead a packet to a queue: that of nftables, that of iptables, and none.
-var waysToQueue = []struct {
-	queue func(number uint16) expr.Any
-}{
-	{func(number uint16) expr.Any { return &expr.Queue{Num: number, Total: 1} }},
-	{func(number uint16) expr.Any {
+// queueTo is the expression that leads a packet to a queue.
+type queueTo func(number uint16) expr.Any
+
+// waysToQueue are that of nftables, that of iptables, and none.
+var waysToQueue = []queueTo{
+	func(number uint16) expr.Any { return &expr.Queue{Num: number, Total: 1} },
+	func(number uint16) expr.Any {
 		// struct xt_NFQ_info, of revision 0, padded as XT_ALIGN does
 		info := xt.Unknown(append(binary.NativeEndian.AppendUint16(nil, number), make([]byte, 6)...))
 		return &expr.Target{Name: "NFQUEUE", Info: &info}
-	}},
-	{nil},
+	},
+	nil,
 }
 
-func installRuleSet(v4, v6 netip.Prefix, ports relay.Ports, queue func(uint16) expr.Any) error {
+func installRuleSet(v4, v6 netip.Prefix, ports relay.Ports, queue queueTo) error {
 	c, err := openNft()
 	if err != nil {
 		return explainNft(err, false)
@@ -106,14 +112,14 @@ func installRuleSet(v4, v6 netip.Prefix, ports relay.Ports, queue func(uint16) e
 	return nil
 }
 
-// removeRules takes the hub's rules away, where there are some. It must run on the hub's thread.
-func removeRules() error {
+// removeRules takes a table of the hub's rules away, where it is. It must run on the hub's thread.
+func removeRules(name string) error {
 	c, err := openNft()
 	if err != nil {
 		return nil // a kernel without nftables has no rules
 	}
 	defer func() { _ = c.CloseLasting() }()
-	table := &nftables.Table{Name: nftTable, Family: nftables.TableFamilyINet}
+	table := &nftables.Table{Name: name, Family: nftables.TableFamilyINet}
 	c.AddTable(table) // so that there is one to delete
 	c.DelTable(table)
 	if err := c.Flush(); err != nil && !errors.Is(explainNft(err, false), errors.ErrUnsupported) {
@@ -145,12 +151,7 @@ func explainNft(err error, haveTables bool) error {
 // stayRules accept what is not for the engine.
 func stayRules(v4, v6 netip.Prefix) [][]expr.Any {
 	accept := &expr.Verdict{Kind: expr.VerdictAccept}
-	name := append([]byte(bridgeName), make([]byte, unix.IFNAMSIZ-len(bridgeName))...)
-	rules := [][]expr.Any{{
-		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: name},
-		accept,
-	}}
+	rules := [][]expr.Any{append(matchLink(expr.MetaKeyIIFNAME, expr.CmpOpNeq, bridgeName), accept)}
 	inside := []netip.Prefix{
 		v4, netip.MustParsePrefix("224.0.0.0/4"),
 		v6, netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("ff00::/8"),
@@ -161,7 +162,15 @@ func stayRules(v4, v6 netip.Prefix) [][]expr.Any {
 	return rules
 }
 
-func holdRules(v4, v6 netip.Prefix, ports relay.Ports, queue func(uint16) expr.Any) [][]expr.Any {
+// matchLink compares the name of the link that a packet comes in or goes out by.
+func matchLink(key expr.MetaKey, op expr.CmpOp, name string) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: key, Register: 1},
+		&expr.Cmp{Op: op, Register: 1, Data: append([]byte(name), make([]byte, unix.IFNAMSIZ-len(name))...)},
+	}
+}
+
+func holdRules(v4, v6 netip.Prefix, ports relay.Ports, queue queueTo) [][]expr.Any {
 	const (
 		flags, openers, syn     = 13, 0x17, 0x02 // offset of TCP's flags; FIN, SYN, RST and ACK
 		kind, request, request6 = 0, 8, 128      // offset of ICMP's type; echo request
@@ -239,13 +248,19 @@ func tproxyTo(source netip.Prefix, protocol byte, port uint16) []expr.Any {
 	if source.Addr().Is6() {
 		to = unix.NFPROTO_IPV6
 	}
-	return append(matchProtocol(protocol),
+	return append(append(matchProtocol(protocol),
 		&expr.Immediate{Register: 1, Data: binary.BigEndian.AppendUint16(nil, port)},
 		&expr.TProxy{Family: to, TableFamily: byte(nftables.TableFamilyINet), RegPort: 1},
+	), deliverHere()...)
+}
+
+// deliverHere ends a rule for what a socket of the hub gets: deliverLocally has the route for that mark.
+func deliverHere() []expr.Any {
+	return []expr.Any{
 		&expr.Immediate{Register: 1, Data: binary.NativeEndian.AppendUint32(nil, egressMark)},
 		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1},
 		&expr.Verdict{Kind: expr.VerdictAccept},
-	)
+	}
 }
 
 func matchProtocol(protocol byte) []expr.Any {

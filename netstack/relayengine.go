@@ -23,7 +23,9 @@ func openRelayEngine(h *Hub, cfg egress.Config) (engine, error) {
 	return relayEngine{r}, nil
 }
 
-func clearRelayEngine(h *Hub) error { return h.thread.do(removeRules) }
+func clearRelayEngine(h *Hub) error {
+	return h.thread.do(func() error { return removeRules(nftTable) })
+}
 
 func (e relayEngine) Drop(pod Addrs) {
 	e.relay.Drop(pod.V4)

@@ -103,7 +103,7 @@ for service managers and for looking at what it does. Its end, however it comes,
 	cmd.Flags().BoolVar(&o.debug, "debug", false, "log more")
 	cmd.Flags().StringVar(&o.logMaxSize, "container-log-max-size", "10Mi", "a container's log is rotated at this size ($PEAPOD_CONTAINER_LOG_MAX_SIZE)")
 	cmd.Flags().IntVar(&o.logMaxFiles, "container-log-max-files", 5, "so many files are kept of it ($PEAPOD_CONTAINER_LOG_MAX_FILES)")
-	cmd.Flags().StringVar(&o.engine, "network-engine", "", "what carries Pods' connections to the outside: relay or gvisor; chosen by what the kernel has if not given ($PEAPOD_NETWORK_ENGINE)")
+	cmd.Flags().StringVar(&o.engine, "network-engine", "", "what carries Pods' connections to the outside: relay, gvisor, or one of the programs slirp4netns and pasta if installed; relay or gvisor, by what the kernel has, if not given ($PEAPOD_NETWORK_ENGINE)")
 	cmd.Flags().Int64Var(&o.podMaxPids, "pod-max-pids", -1, "a Pod has no more processes and threads; -1: any number ($PEAPOD_POD_MAX_PIDS)")
 	cmd.Flags().StringSliceVar(&o.podCIDR, "pod-cidr", nil, "ranges of Pods' addresses, one of IPv4, of IPv6, or one of each; free ones of the host's if not given ($PEAPOD_POD_CIDR)")
 	cmd.Flags().StringVar(&o.runtime, "runtime", "peapod", "runs Pods without a runtimeClassName: peapod, or crun, runc, runsc or youki if installed ($PEAPOD_RUNTIME)")
