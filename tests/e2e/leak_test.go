@@ -118,7 +118,7 @@ func (i *instance) mountLeaks(node string) []string {
 	return leaks
 }
 
-// linkLeaks finds devices of Pods in the hub, which the holder is in.
+// linkLeaks finds devices of Pods in the hub, which the holder is in. One may be the engine's.
 func (i *instance) linkLeaks() []string {
 	holder, err := i.holderPid()
 	if err != nil {
@@ -128,10 +128,14 @@ func (i *instance) linkLeaks() []string {
 	if err != nil {
 		return []string{"devices of the hub: " + err.Error()}
 	}
+	expected := []string{"lo", "peapod0"}
+	if slices.Contains(tapEngines, os.Getenv(engineVariable)) {
+		expected = append(expected, "peapod-tap")
+	}
 	var leaks []string
 	for line := range strings.Lines(string(devices)) {
 		name, _, isDevice := strings.Cut(strings.TrimSpace(line), ":")
-		if isDevice && name != "lo" && name != "peapod0" {
+		if isDevice && !slices.Contains(expected, name) {
 			leaks = append(leaks, "network device in the hub: "+name)
 		}
 	}

@@ -51,6 +51,43 @@ func TestOtherEngine(t *testing.T) {
 	t.Run("gvisor", func(t *testing.T) { runAll(t, patterns...) })
 }
 
+// TestTapEngines runs some of them on the engines that are programs with a tap device.
+func TestTapEngines(t *testing.T) {
+	requireStage(t)
+	for _, engine := range tapEngines {
+		t.Run(engine, func(t *testing.T) {
+			requireTap(t, engine)
+			t.Setenv(engineVariable, engine)
+			patterns := []string{"testdata/tap/*.txtar"}
+			if os.Getenv(bareVariable) == "" {
+				patterns = append(patterns, "testdata/network.txtar", "testdata/network-service.txtar", "testdata/port-*.txtar")
+			}
+			if engine == "slirp4netns" { // an older pasta does not pass the end of one direction on
+				patterns = append(patterns, "testdata/outside*.txtar")
+			}
+			t.Run("scripts", func(t *testing.T) { runAll(t, patterns...) })
+		})
+	}
+}
+
+var tapEngines = []string{"slirp4netns", "pasta"}
+
+// requireTap skips a test where the device cannot be opened, as in many containers, or where the program is not installed; that fails if
+// PEAPOD_TEST_REQUIRE says that all are.
+func requireTap(t *testing.T, program string) {
+	t.Helper()
+	device, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	device.Close()
+	if _, err := exec.LookPath(program); err != nil && os.Getenv("PEAPOD_TEST_REQUIRE") != "" {
+		t.Fatal(err)
+	} else if err != nil {
+		t.Skip(err)
+	}
+}
+
 // TestHostileImages runs images that are made to break out.
 func TestHostileImages(t *testing.T) {
 	requireStage(t)
