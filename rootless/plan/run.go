@@ -127,16 +127,24 @@ func (s Start) start() (*os.Process, *os.File, error) {
 		&os.ProcAttr{Env: []string{}, Files: append(files, interpreter.File()), Sys: s.Attr})
 	if err != nil {
 		reader.Close()
-		return nil, nil, fmt.Errorf("start the interpreter: %w", startHint(err))
+		return nil, nil, fmt.Errorf("start the interpreter: %w", startHint(err, s.namespaces()))
 	}
 	return process, reader, nil
 }
 
-// startHint adds the way out to an error of clone(2) or unshare(2).
-func startHint(err error) error {
+// namespaces are the kinds that the process itself is to get.
+func (s Start) namespaces() uint64 {
+	if s.Attr == nil {
+		return 0
+	}
+	return uint64(s.Attr.Cloneflags)
+}
+
+// startHint adds the way out to an error of clone(2) or unshare(2) that was to make such namespaces.
+func startHint(err error, namespaces uint64) error {
 	switch {
 	case errors.Is(err, unix.ENOSPC):
-		return fmt.Errorf("%w: the limit on namespaces is reached (sysctl user.max_user_namespaces and its siblings)", err)
+		return fmt.Errorf("%w: %s", err, limitReached(namespaces, readUserLimit))
 	case errors.Is(err, unix.EAGAIN):
 		return fmt.Errorf("%w: the limit on processes is reached (ulimit -u)", err)
 	}
@@ -190,7 +198,11 @@ func (p *Plan) failure(r report) error {
 	}
 	err := &Error{i, p.ops[i].describe(), r.errno}
 	if n := p.ops[i].number; n == unix.SYS_UNSHARE || n == unix.SYS_CLONE {
-		return startHint(err)
+		var namespaces uint64
+		if first := p.ops[i].args[0]; first.kind == immediate {
+			namespaces = first.value
+		}
+		return startHint(err, namespaces)
 	}
 	return err
 }

@@ -103,7 +103,7 @@ func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
 		Stdio: [3]*os.File{in, out},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start the pause: %w", err)
+		return nil, fmt.Errorf("start the pause: %w%s", err, withoutNetwork(err, c))
 	}
 	process, err := state.NewProcess(pid)
 	if err == nil {
@@ -115,6 +115,14 @@ func Start(paths state.Paths, id string, c Config) (s *Sandbox, err error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// withoutNetwork names a way out where there cannot be one more namespace: of network namespaces there are often fewer than of others.
+func withoutNetwork(err error, c Config) string {
+	if errors.Is(err, unix.ENOSPC) && c.Host&unix.CLONE_NEWNET == 0 {
+		return "; a Pod with hostNetwork: true needs no network namespace"
+	}
+	return ""
 }
 
 // compile is the pause's Plan. The host's own /proc/sys shows the parameters of the namespaces that the writer is in.

@@ -118,8 +118,9 @@ func holderPlan() *plan.Plan {
 	p := plan.New()
 	unshared, mapped := p.Inherit("unshared"), p.Inherit("mapped")
 	p.Call("make a user namespace", unix.SYS_UNSHARE, plan.Flags{Value: unix.CLONE_NEWUSER, Name: "CLONE_NEWUSER"})
-	p.Call("make a mount and a network namespace", unix.SYS_UNSHARE,
-		plan.Flags{Value: unix.CLONE_NEWNS | unix.CLONE_NEWNET, Name: "CLONE_NEWNS|CLONE_NEWNET"})
+	p.Call("make a mount namespace", unix.SYS_UNSHARE, plan.Flags{Value: unix.CLONE_NEWNS, Name: "CLONE_NEWNS"})
+	// Without this one there is no node, though Pods with hostNetwork would need none: it is where all others meet, and everything relies on it.
+	p.Call("make the network namespace that Pods are connected by", unix.SYS_UNSHARE, plan.Flags{Value: unix.CLONE_NEWNET, Name: "CLONE_NEWNET"})
 	p.Tell(unshared, p.Call("", unix.SYS_GETPID))
 	p.Call("", unix.SYS_CLOSE, unshared)
 	// End of file instead of the byte means that the maps could not be written: the next call then fails, as id 0 is not mapped.
