@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,6 +72,9 @@ func TestTapEngines(t *testing.T) {
 }
 
 var tapEngines = []string{"slirp4netns", "pasta"}
+
+// usesTap tells that the node has a device of the engine in the hub, and its program for a child.
+func usesTap() bool { return slices.Contains(tapEngines, os.Getenv(engineVariable)) }
 
 // requireTap skips a test where the device cannot be opened, as in many containers, or where the program is not installed; that fails if
 // PEAPOD_TEST_REQUIRE says that all are.
