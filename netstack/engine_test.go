@@ -54,6 +54,11 @@ var engineCases = []struct {
 	{"services", services, ""},
 }
 
+// ownEngines are those whose flows are this process's.
+func ownEngines() []engineKind {
+	return slices.DeleteFunc(slices.Clone(engineKinds), func(k engineKind) bool { return k.asked })
+}
+
 func TestEngines(t *testing.T) {
 	for _, test := range engineCases {
 		for _, kind := range engineKinds {

@@ -13,7 +13,7 @@ func BenchmarkIdleConnections(b *testing.B) {
 	const number = 1000
 	to := serveSilence(b)
 	own := memoryOf(b, number, func() (net.Conn, error) { return net.Dial("tcp", to.String()) })
-	for _, kind := range engineKinds {
+	for _, kind := range ownEngines() {
 		b.Run(kind.name, func(b *testing.B) {
 			pod := attachPod(b, openHub(b, Config{Engine: kind.name}), "client")
 			for range b.N {

@@ -23,7 +23,7 @@ var soakTime = flag.Duration("soak", 5*time.Second, "how long TestSoak goes on w
 
 // TestSoak opens and closes flows of all kinds at random. What stays open afterwards, while hub and Pods are still there, has leaked.
 func TestSoak(t *testing.T) {
-	for _, kind := range engineKinds {
+	for _, kind := range ownEngines() {
 		t.Run(kind.name, func(t *testing.T) { soakEngine(t, kind.name) })
 	}
 }

@@ -17,7 +17,10 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 	for _, kind := range engineKinds {
 		for name, flags := range map[string][]string{"up": nil, "down": {"-R"}, "up4": {"-P4"}, "down4": {"-R", "-P4"}} {
-			b.Run(kind.name+"/"+name, func(b *testing.B) { measureThroughput(b, kind.name, flags) })
+			b.Run(kind.name+"/"+name, func(b *testing.B) {
+				requireEngine(b, kind.name)
+				measureThroughput(b, kind.name, flags)
+			})
 		}
 	}
 }
