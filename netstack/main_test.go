@@ -233,8 +233,8 @@ func onThread(in *testPod, f func() error) error {
 	return in.do(f)
 }
 
-// serveEcho answers each connection with what it got, after its end.
-func serveEcho(t testing.TB, in *testPod, at netip.Addr) netip.AddrPort {
+// serveEach answers each connection, and ends it.
+func serveEach(t testing.TB, in *testPod, at netip.Addr, answer func(net.Conn)) netip.AddrPort {
 	l, addr := listenTCP(t, in, at)
 	go func() {
 		for {
@@ -244,30 +244,24 @@ func serveEcho(t testing.TB, in *testPod, at netip.Addr) netip.AddrPort {
 			}
 			go func() {
 				defer c.Close()
-				all, _ := io.ReadAll(c)
-				_, _ = c.Write(all)
+				answer(c)
 			}()
 		}
 	}()
 	return addr
 }
 
+// serveEcho answers each connection with what it got, after its end.
+func serveEcho(t testing.TB, in *testPod, at netip.Addr) netip.AddrPort {
+	return serveEach(t, in, at, func(c net.Conn) {
+		all, _ := io.ReadAll(c)
+		_, _ = c.Write(all)
+	})
+}
+
 // serveRepeat answers with what it gets, as it gets it.
 func serveRepeat(t testing.TB, in *testPod, at netip.Addr) netip.AddrPort {
-	l, addr := listenTCP(t, in, at)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = io.Copy(c, c)
-			}()
-		}
-	}()
-	return addr
+	return serveEach(t, in, at, func(c net.Conn) { _, _ = io.Copy(c, c) })
 }
 
 // repeated wants to hear from serveRepeat what it says.

@@ -14,8 +14,10 @@ type sysctl struct {
 }
 
 var (
-	// The bridge is to have IPv6 but must not listen to router advertisements: any Pod could send some.
+	// The bridge is to have IPv6 but must not listen to router advertisements: any Pod could send some. Nor is it to look for others with its link-local
+	// address: for two seconds it could not ask for neighbours, and what the hub sends to Pods with another's address (published ports) would be lost.
 	sysctlsBeforeBridge = []sysctl{
+		{"ipv6/conf/default/accept_dad", "0"},
 		{"ipv6/conf/default/disable_ipv6", "0"},
 		{"ipv6/conf/default/accept_ra", "0"},
 		{"ipv6/conf/default/accept_redirects", "0"},

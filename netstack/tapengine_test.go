@@ -84,6 +84,7 @@ var tapCases = []struct {
 	{"a pod speaks with the host", tapSpeaks},
 	{"what the relay keeps", tapKeeps},
 	{"published ports", tapPublishes},
+	{"ping", tapPings}, // permits it for good
 	{"the program dies", tapProgramDies},
 	{"a node dies", tapNodeDies},
 }
@@ -220,6 +221,19 @@ func tapPublishes(t *testing.T, engine string) {
 				t.Errorf("got %q, %v", b, err)
 			}
 		})
+	}
+}
+
+func tapPings(t *testing.T, engine string) {
+	permitPing(t)
+	pod := attachPod(t, openHub(t, Config{Engine: engine}), "client")
+	for name, addr := range families(hostAddrs) {
+		if addr.Is6() && engine == slirp.Slirp4netns.Name {
+			continue
+		}
+		if got, err := ping(pod.pinger(t, addr), addr.Is4(), 1, "hello"); err != nil || got != "hello" {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
 	}
 }
 

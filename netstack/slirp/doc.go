@@ -8,7 +8,7 @@
 //
 // The programs, the addresses and the look at what an installed program can do are those of RootlessKit (pkg/network/slirp4netns, pkg/network/pasta).
 // Its drivers themselves are not usable here. They are made for a parent outside of the user namespace that owns the network namespace, and join
-// that one first; this process is in it, and the kernel refuses to join one's own (setns(2), EINVAL). Nor do they tell that the program has
+// that one first; this process is in it, and nobody can join his own (setns(2), EINVAL). Nor do they tell that the program has
 // ended, and that of pasta leaves it running in the background.
 //
 // # One program
@@ -34,7 +34,7 @@
 //     Pod gives up.
 //   - A reset by the Pod is an ordinary end outside.
 //   - That pasta does not pass the end of the other direction on when the Pod has ended its own first; a program that then waits for the end waits forever.
-//   - Echo requests: IPv4 only with slirp4netns, where the host permits ping sockets to the user.
+//   - Echo requests: where the host permits ping sockets to the user, and with slirp4netns in IPv4 only.
 //   - Datagrams near the largest size do not pass in IPv6 with slirp4netns. That pasta does not tell that a datagram was refused.
 //   - pasta takes part of its settings from the host's default route: without one, of some family, it does not start or does not carry that family.
 //   - The fixed IPv6 network of slirp4netns is fd00::/64. What is for it must not be sent to the program, even if the host has that network itself.
