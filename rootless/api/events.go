@@ -52,8 +52,8 @@ func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
 			kept = append(kept, event)
 		}
 	}
-	if want == asTable {
-		return s.sendTable(w, r, events.table(kept, s.now()), list.ListMeta)
+	if want.table {
+		return s.sendTable(w, r, events.table(kept, want.include, s.now()), list.ListMeta)
 	}
 	return s.sendJSON(w, r, http.StatusOK, wireList{metav1.TypeMeta{Kind: "EventList", APIVersion: "v1"}, list.ListMeta, kept})
 }

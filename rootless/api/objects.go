@@ -107,8 +107,8 @@ func (s *objects) listOrWatch(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	meta := metav1.ListMeta{ResourceVersion: list.ResourceVersion}
-	if want == asTable {
-		return s.sendTable(w, r, s.resource.table(kept, s.now()), meta)
+	if want.table {
+		return s.sendTable(w, r, s.resource.table(kept, want.include, s.now()), meta)
 	}
 	kind := metav1.TypeMeta{Kind: s.kind().Name + "List", APIVersion: s.kind().GroupVersion().String()}
 	return s.sendJSON(w, r, http.StatusOK, wireList{kind, meta, kept})
@@ -123,8 +123,8 @@ func (s *objects) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if want == asTable {
-		return s.sendTable(w, r, s.resource.table([]kube.Object{o}, s.now()), metav1.ListMeta{ResourceVersion: o.GetResourceVersion()})
+	if want.table {
+		return s.sendTable(w, r, s.resource.table([]kube.Object{o}, want.include, s.now()), metav1.ListMeta{ResourceVersion: o.GetResourceVersion()})
 	}
 	return s.send(w, r, http.StatusOK, o)
 }

@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
@@ -97,10 +96,10 @@ var coreResources = []*resource{
 }
 
 // table lays out objects, as they are in a list or one by one in a watch.
-func (r *resource) table(objects []kube.Object, now time.Time) *metav1.Table {
+func (r *resource) table(objects []kube.Object, include metav1.IncludeObjectPolicy, now time.Time) *metav1.Table {
 	table := newTable(r.columns...)
 	for _, o := range objects {
-		addRow(table, meta.AsPartialObjectMetadata(o).ObjectMeta, r.cells(o, now)...)
+		table.Rows = append(table.Rows, metav1.TableRow{Cells: r.cells(o, now), Object: r.inRow(o, include)})
 	}
 	return table
 }

@@ -87,19 +87,17 @@ func statusOf(err error) metav1.Status {
 var statusType = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
 
 // view is the form in which a client wants objects.
-type view int
-
-const (
-	asObject view = iota
-	asTable
-)
+type view struct {
+	table   bool
+	include metav1.IncludeObjectPolicy // in the rows of a table
+}
 
 // negotiate takes the first offer of an Accept header (RFC 9110, section 12.5.1; quality values are not looked at, as in the
 // API server) that can be served.
 func negotiate(r *http.Request) (view, error) {
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(accept) == "" {
-		return asObject, nil
+		return view{}, nil
 	}
 	for offer := range strings.SplitSeq(accept, ",") {
 		media, params, err := mime.ParseMediaType(offer)
@@ -108,16 +106,25 @@ func negotiate(r *http.Request) (view, error) {
 		}
 		switch {
 		case params["as"] == "":
-			return asObject, nil
+			return view{}, nil
 		case params["as"] == "Table" && params["g"] == metav1.GroupName && params["v"] == "v1":
-			return asTable, nil
+			return tableView(r)
 		}
 	}
 	status := metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
 		Message: "only the following media types are accepted: application/json, application/json;as=Table;g=meta.k8s.io;v=v1",
 	}
-	return 0, &apierrors.StatusError{ErrStatus: status}
+	return view{}, &apierrors.StatusError{ErrStatus: status}
+}
+
+func tableView(r *http.Request) (view, error) {
+	include := metav1.IncludeObjectPolicy(r.URL.Query().Get("includeObject"))
+	switch include {
+	case "", metav1.IncludeNone, metav1.IncludeMetadata, metav1.IncludeObject:
+		return view{table: true, include: include}, nil
+	}
+	return view{}, apierrors.NewBadRequest(fmt.Sprintf("unrecognized includeObject value: %q", include))
 }
 
 // readBody reads a request's body up to the limit.

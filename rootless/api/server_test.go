@@ -82,6 +82,9 @@ func TestAnswers(t *testing.T) {
 		{"bad flag", "GET", pods + "?watch=perhaps", "", "", 400, []string{"query parameter watch"}},
 		{"table", "GET", pods, table, "", 200,
 			[]string{`"kind":"Table"`, `"cells":["demo","0/2","Running","0"`, `"kind":"PartialObjectMetadata"`, `!"spec"`}},
+		{"table of objects", "GET", pods + "?includeObject=Object", table, "", 200, []string{`"kind":"Table"`, `"kind":"Pod","apiVersion":"v1"`, `"spec":{`, `!"PartialObjectMetadata"`}},
+		{"table of cells", "GET", pods + "?includeObject=None", table, "", 200, []string{`"cells":["demo","0/2"`, `"object":null`}},
+		{"table of what", "GET", pods + "?includeObject=Some", table, "", 400, []string{`unrecognized includeObject value: \"Some\"`}},
 		{"only protobuf", "GET", pods, "Accept: application/vnd.kubernetes.protobuf", "", 406, []string{`"reason":"NotAcceptable"`}},
 
 		{"get", "GET", pods + "/demo", "", "", 200, []string{`"kind":"Pod"`, `"apiVersion":"v1"`, `"name":"demo"`}},

@@ -6,14 +6,17 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/peapod/peapod/rootless/kube"
 )
 
 // Tables are the server's side of `get`: the server knows the columns, the client only lays them out. Columns of priority 0
 // are always shown, those of priority 1 with -o wide. Cells hold what is printed: ages are relative to the moment of the
-// answer. Each row carries its object's metadata (the API's includeObject=Metadata, whatever the client asked for).
+// answer. Each row carries its object's metadata, or as much of the object as the client asks for with includeObject.
 
 const (
 	none    = "<none>"
@@ -39,12 +42,18 @@ func wideColumn(name string) metav1.TableColumnDefinition {
 	return metav1.TableColumnDefinition{Name: name, Type: "string", Priority: 1}
 }
 
-func addRow(table *metav1.Table, meta metav1.ObjectMeta, cells ...any) {
-	object := &metav1.PartialObjectMetadata{
-		TypeMeta:   metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: metav1.SchemeGroupVersion.String()},
-		ObjectMeta: meta,
+// inRow is what a row carries of its object.
+func (r *resource) inRow(o kube.Object, include metav1.IncludeObjectPolicy) runtime.RawExtension {
+	switch include {
+	case metav1.IncludeNone:
+		return runtime.RawExtension{}
+	case metav1.IncludeObject:
+		r.setType(o)
+		return runtime.RawExtension{Object: o}
 	}
-	table.Rows = append(table.Rows, metav1.TableRow{Cells: cells, Object: runtime.RawExtension{Object: object}})
+	metadata := meta.AsPartialObjectMetadata(o)
+	metadata.TypeMeta = metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: metav1.SchemeGroupVersion.String()}
+	return runtime.RawExtension{Object: metadata}
 }
 
 func (s *server) sendTable(w http.ResponseWriter, r *http.Request, table *metav1.Table, meta metav1.ListMeta) error {

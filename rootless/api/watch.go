@@ -133,8 +133,8 @@ func (f *frames) send(event watch.Event) {
 	case *metav1.Status:
 		o.TypeMeta = statusType
 	case kube.Object:
-		if f.want == asTable {
-			table := f.resource.table([]kube.Object{o}, f.now())
+		if f.want.table {
+			table := f.resource.table([]kube.Object{o}, f.want.include, f.now())
 			table.ResourceVersion = o.GetResourceVersion()
 			object = table
 		} else {
