@@ -24,8 +24,11 @@ func Bandwidth(pod *corev1.Pod) (ingress, egress uint64, errs field.ErrorList) {
 
 // bandwidth reads the annotations of a Pod, or of a template of Pods. path is the metadata's.
 func bandwidth(meta *metav1.ObjectMeta, path *field.Path) (ingress, egress uint64, errs field.ErrorList) {
-	for name, bits := range map[string]*uint64{ingressBandwidth: &ingress, egressBandwidth: &egress} {
-		text, given := meta.Annotations[name]
+	for _, direction := range []struct {
+		name string
+		bits *uint64
+	}{{ingressBandwidth, &ingress}, {egressBandwidth, &egress}} {
+		text, given := meta.Annotations[direction.name]
 		if !given {
 			continue
 		}
@@ -38,10 +41,10 @@ func bandwidth(meta *metav1.ObjectMeta, path *field.Path) (ingress, egress uint6
 			err = fmt.Errorf("resource is unreasonably large (> 1Pbit)")
 		}
 		if err != nil {
-			errs = append(errs, field.Invalid(path.Child("annotations").Key(name), text, err.Error()))
+			errs = append(errs, field.Invalid(path.Child("annotations").Key(direction.name), text, err.Error()))
 			continue
 		}
-		*bits = uint64(q.Value())
+		*direction.bits = uint64(q.Value())
 	}
 	return ingress, egress, errs
 }

@@ -120,12 +120,16 @@ func validateJobSpec(spec *batchv1.JobSpec, path *field.Path) field.ErrorList {
 	case policy != corev1.RestartPolicyOnFailure && policy != corev1.RestartPolicyNever:
 		errs = append(errs, field.NotSupported(at, policy, []corev1.RestartPolicy{corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}))
 	}
-	for name, given := range map[string]bool{
-		"backoffLimitPerIndex": spec.BackoffLimitPerIndex != nil, "maxFailedIndexes": spec.MaxFailedIndexes != nil,
-		"podFailurePolicy": spec.PodFailurePolicy != nil, "successPolicy": spec.SuccessPolicy != nil, "managedBy": spec.ManagedBy != nil,
+	for _, unsupported := range []struct {
+		name  string
+		given bool
+	}{
+		{"backoffLimitPerIndex", spec.BackoffLimitPerIndex != nil}, {"maxFailedIndexes", spec.MaxFailedIndexes != nil},
+		{"podFailurePolicy", spec.PodFailurePolicy != nil}, {"successPolicy", spec.SuccessPolicy != nil},
+		{"managedBy", spec.ManagedBy != nil},
 	} {
-		if given {
-			errs = append(errs, field.Forbidden(path.Child(name), "not supported by this version of peapod"))
+		if unsupported.given {
+			errs = append(errs, field.Forbidden(path.Child(unsupported.name), "not supported by this version of peapod"))
 		}
 	}
 	return errs

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -89,7 +90,8 @@ func validateService(s *corev1.Service, _ Features) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("clusterIPs").Index(0), spec.ClusterIP, fmt.Sprintf("may not be set to 'None' for %s services", spec.Type)))
 	}
 	errs = append(errs, oneOf(path.Child("sessionAffinity"), spec.SessionAffinity, corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone)...)
-	for key, value := range spec.Selector {
+	for _, key := range slices.Sorted(maps.Keys(spec.Selector)) {
+		value := spec.Selector[key]
 		errs = append(errs, invalid(path.Child("selector"), key, validation.IsQualifiedName(key))...)
 		errs = append(errs, invalid(path.Child("selector"), value, validation.IsValidLabelValue(value))...)
 	}
