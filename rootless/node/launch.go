@@ -287,7 +287,10 @@ func findHolder(paths state.Paths) (*userns.Holder, error) {
 	if holder, err = userns.Create(maps); err != nil {
 		return nil, err
 	}
-	return holder, holder.Save(paths.Holder())
+	if err := holder.Save(paths.Holder()); err != nil {
+		return nil, errors.Join(err, holder.Stop()) // the next start would not know of it
+	}
+	return holder, nil
 }
 
 // mainInside is the node's second half, in U and M.
