@@ -132,12 +132,7 @@ func (b *builder) change(what string, fd any, o mountOptions) {
 		if c.recursive {
 			at = plan.Flags{Value: unix.AT_EMPTY_PATH | unix.AT_RECURSIVE, Name: "AT_EMPTY_PATH|AT_RECURSIVE"}
 		}
-		attributes := plan.MountAttr(c.set, c.clear)
-		attributes.Bytes = append(append(attributes.Bytes[:16:16], word(c.propagation)...), word(0)...)
-		if c.propagation != 0 {
-			attributes.Text = fmt.Sprintf("{propagation %#x}", c.propagation)
-		}
-		b.Call(what, unix.SYS_MOUNT_SETATTR, fd, "", at, attributes, mountAttrSize)
+		b.Call(what, unix.SYS_MOUNT_SETATTR, fd, "", at, plan.MountAttr(c.set, c.clear, c.propagation), mountAttrSize)
 	}
 }
 

@@ -44,12 +44,16 @@ func Compile(spec *specs.Spec, o Options) (*plan.Plan, error) {
 	}
 	b.hide()
 	b.join(n.listed&^n.made, o.Target)
-	b.Fork("make the container's namespaces", uintptr(n.made))
+	renamed := len(spec.Linux.UIDMappings) > 0
+	memory := uintptr(unix.CLONE_VM)
+	if renamed {
+		memory = 0 // it makes a user namespace
+	}
+	b.Fork("make the container's namespaces", uintptr(n.made)|memory)
 	b.Call("", unix.SYS_SETSID)
 	if spec.Process.Terminal {
 		b.takeTerminal()
 	}
-	renamed := len(spec.Linux.UIDMappings) > 0
 	var self any
 	if renamed {
 		self = b.Call("", unix.SYS_OPENAT, atFDCWD, "/proc/self", plan.Flags{Value: pathFlags | unix.O_DIRECTORY, Name: "O_PATH|O_DIRECTORY|O_CLOEXEC"}, 0)
@@ -133,7 +137,7 @@ func CompileExec(p *specs.Process, namespaces uint64, o Options) (*plan.Plan, er
 	} else {
 		join(namespaces)
 	}
-	b.Fork("enter the container's pid namespace", 0)
+	b.Fork("enter the container's pid namespace", unix.CLONE_VM)
 	b.Call("", unix.SYS_SETSID)
 	if p.Terminal {
 		b.takeTerminal()

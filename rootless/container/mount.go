@@ -132,7 +132,7 @@ func (b *builder) moveOnto(what string, source any, target plan.Ref) {
 
 func (b *builder) setAttributes(what string, fd any, attr uint64) {
 	const mountAttrSize = 32
-	b.Call(what, unix.SYS_MOUNT_SETATTR, fd, "", plan.Flags{Value: unix.AT_EMPTY_PATH, Name: "AT_EMPTY_PATH"}, plan.MountAttr(attr, 0), mountAttrSize)
+	b.Call(what, unix.SYS_MOUNT_SETATTR, fd, "", plan.Flags{Value: unix.AT_EMPTY_PATH, Name: "AT_EMPTY_PATH"}, plan.MountAttr(attr, 0, 0), mountAttrSize)
 }
 
 // optionalCgroup mounts cgroup2 on /sys/fs/cgroup if the kernel lets it.

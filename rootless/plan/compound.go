@@ -8,12 +8,15 @@ import (
 )
 
 // Fork appends a clone(2) with the given flags whose child, a sibling of this process, carries on with the Plan, while this
-// process reports the child's pid and ends.
+// process reports the child's pid and ends. With CLONE_VM among the flags they share their memory, which spares the kernel a copy of it: the
+// parent then uses nothing that the child may change. A child that is to make a user namespace must have its own (unshare(2), CLONE_VM).
 func (p *Plan) Fork(what string, flags uintptr) {
+	pid := p.Room("pid", 8)
 	child := p.Call(what, unix.SYS_CLONE,
-		Flags{uint64(flags | unix.CLONE_PARENT | uintptr(unix.SIGCHLD)), namespaceFlags.String(uint64(flags)) + "|CLONE_PARENT|SIGCHLD"}, nil, nil, nil, nil)
+		Flags{uint64(flags | unix.CLONE_PARENT | unix.CLONE_PARENT_SETTID | uintptr(unix.SIGCHLD)), namespaceFlags.String(uint64(flags)) + "|CLONE_PARENT|CLONE_PARENT_SETTID|SIGCHLD"},
+		nil, pid, nil, nil)
 	p.WhenPositive(child, func() {
-		p.Call("", unix.SYS_WRITE, ReportFD, resultOf(child), 8)
+		p.Call("", unix.SYS_WRITE, ReportFD, pid, 8)
 		p.Call("", unix.SYS_EXIT_GROUP, 0)
 	})
 }
@@ -63,15 +66,32 @@ func (p *Plan) Seccomp(filter []byte, flags uint64) {
 		Described{program, fmt.Sprintf("{%d instructions}", len(filter)/instruction)})
 }
 
-// OpenHow returns the struct open_how of openat2(2).
-func OpenHow(flags int, mode uint32, resolve uint64) Described {
-	b := words(uint64(flags), uint64(mode), resolve)
-	return Described{b, fmt.Sprintf("{%s, %#o, %s}", openFlags.String(uint64(flags)), mode, resolveFlags.String(resolve))}
+// OpenHow returns the struct open_how of openat2(2), as an argument for Call.
+func OpenHow(flags int, mode uint32, resolve uint64) any {
+	return openHow{uint64(flags), uint64(mode), resolve}
 }
 
-// MountAttr returns the struct mount_attr of mount_setattr(2) that sets and clears attributes.
-func MountAttr(set, clr uint64) Described {
-	return Described{words(set, clr, 0, 0), fmt.Sprintf("{set %s, clear %s}", MountFlags(set).Name, MountFlags(clr).Name)}
+type openHow struct{ flags, mode, resolve uint64 }
+
+func (h openHow) bytes() []byte { return words(h.flags, h.mode, h.resolve) }
+
+func (h openHow) String() string {
+	return fmt.Sprintf("{%s, %#o, %s}", openFlags.String(h.flags), h.mode, resolveFlags.String(h.resolve))
+}
+
+// MountAttr returns the struct mount_attr of mount_setattr(2) that sets and clears attributes and sets the propagation (0: leaves it), as
+// an argument for Call.
+func MountAttr(set, clr, propagation uint64) any { return mountAttr{set, clr, propagation} }
+
+type mountAttr struct{ set, clr, propagation uint64 }
+
+func (m mountAttr) bytes() []byte { return words(m.set, m.clr, m.propagation, 0) }
+
+func (m mountAttr) String() string {
+	if m.propagation != 0 {
+		return fmt.Sprintf("{set %s, clear %s, propagation %#x}", mountFlags.String(m.set), mountFlags.String(m.clr), m.propagation)
+	}
+	return fmt.Sprintf("{set %s, clear %s}", mountFlags.String(m.set), mountFlags.String(m.clr))
 }
 
 // words are 64-bit numbers in the machine's order.

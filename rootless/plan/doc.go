@@ -29,7 +29,8 @@
 //	  reads end of file                ◀────────────────────────────────────────  or: execve closed the pipe, B runs
 //
 // The clone is needed only where a process must be inside a pid namespace, which setns(2) and unshare(2) give to children alone.
-// B is made with CLONE_PARENT, so it is a child of the process that called Run, which can wait for it.
+// B is made with CLONE_PARENT, so it is a child of the process that called Run, which can wait for it. (Run could start A in that namespace
+// itself, from a thread that is in it. But whoever is in there already may be its enemy, and could stop A before its execve(2), for which Go's fork waits.)
 //
 // The Plan is mapped privately at one fixed address (Base), so pointers in it are plain numbers, argv and envp need no
 // relocation, and system calls can write into it (a pipe's descriptors, a statx) for later operations to use.

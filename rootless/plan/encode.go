@@ -66,7 +66,7 @@ func (p *Plan) String() string {
 func (op operation) String() string {
 	texts := make([]string, len(op.args))
 	for i, a := range op.args {
-		texts[i] = a.text
+		texts[i] = a.String()
 	}
 	s := syscallName(op.number) + "(" + strings.Join(texts, ", ") + ")"
 	switch op.onError {

@@ -7,9 +7,9 @@ import (
 
 // Layout of a Plan in memory. The interpreters know these numbers.
 const (
-	// Base is the address the Plan is mapped at: above 4 GiB, so it collides with nothing that a static program at
-	// 4 MiB has, and below the 39-bit limit of small arm64 address spaces.
-	Base = 0x2_0000_0000
+	// Base is the address the Plan is mapped at: beside the interpreter (elfAddress), so that both are in the same page tables, which are made anew
+	// for each process; 64 KiB above it, as pages may be that large on arm64. The interpreter has no heap, which would be here.
+	Base = 0x41_0000
 	// MaxSize is the length of the mapping, and so the largest Plan.
 	MaxSize = 4 << 20
 
@@ -56,11 +56,11 @@ type operation struct {
 	skipOther uint16 // … when it is positive
 }
 
-// arg is one argument: the value handed to the interpreter and the text shown to people.
+// arg is one argument: the value handed to the interpreter, and what String makes a text of. Nobody reads most Plans.
 type arg struct {
 	kind  argKind
 	value uint64 // by kind: the value itself, or the index of an operation
-	text  string
+	shown any    // as it was given to Call, but for an FD, which is shown by its name; nil for NULL
 }
 
 type argKind uint8
@@ -112,8 +112,8 @@ func New() *Plan {
 // Call appends a system call and returns its result. what is the act in words for the error that a failure becomes
 // ("mount /proc"); it may be empty where a failure cannot be the user's doing.
 //
-// Arguments are int, int64, uint64, uintptr (numbers), Flags, Ref, FD, string (pointer to a NUL-terminated copy), []byte
-// and Described (pointer to a copy), Vector, Buffer (pointers), or nil (NULL). Anything else panics: it is a mistake in this program.
+// Arguments are int, int64, uint64, uintptr (numbers), Flags, Ref, FD, string (pointer to a NUL-terminated copy), []byte,
+// Described and what OpenHow and MountAttr return (pointer to a copy), Vector, Buffer (pointers), or nil (NULL). Anything else panics: it is a mistake in this program.
 func (p *Plan) Call(what string, number uintptr, args ...any) Ref {
 	if len(args) > 6 {
 		panic("plan: a system call has six arguments")
@@ -196,42 +196,81 @@ func (p *Plan) Room(name string, size int) Buffer {
 func (p *Plan) arg(a any) arg {
 	switch a := a.(type) {
 	case nil:
-		return arg{text: "NULL"}
+		return arg{}
 	case int:
-		return number(uint64(a))
+		return arg{value: uint64(a), shown: a}
 	case int64:
-		return number(uint64(a))
+		return arg{value: uint64(a), shown: a}
 	case uint64:
-		return number(a)
+		return arg{value: a, shown: a}
 	case uintptr:
-		return number(uint64(a))
+		return arg{value: uint64(a), shown: a}
 	case Flags:
-		return arg{value: a.Value, text: a.Name}
+		return arg{value: a.Value, shown: a}
 	case Ref:
-		return arg{kind: result, value: uint64(a), text: fmt.Sprintf("r%d", int(a))}
+		return arg{kind: result, value: uint64(a), shown: a}
 	case resultOf:
-		return arg{kind: resultAddress, value: uint64(a), text: fmt.Sprintf("&r%d", int(a))}
+		return arg{kind: resultAddress, value: uint64(a), shown: a}
 	case FD:
-		return arg{value: uint64(a), text: "<" + p.files[int(a)-firstInherited] + ">"}
+		return arg{value: uint64(a), shown: inherited(p.files[int(a)-firstInherited])}
 	case string:
-		return arg{value: p.str(a), text: fmt.Sprintf("%q", a)}
+		return arg{value: p.str(a), shown: a}
 	case []byte:
-		return arg{value: p.add(a), text: fmt.Sprintf("%x", abbreviate(a))}
+		return arg{value: p.add(a), shown: a}
 	case Described:
-		return arg{value: p.add(a.Bytes), text: a.Text}
+		return arg{value: p.add(a.Bytes), shown: a}
+	case structure:
+		return arg{value: p.add(a.bytes()), shown: a}
 	case Vector:
-		return arg{value: p.vector(a), text: fmt.Sprintf("%q", []string(a))}
+		return arg{value: p.vector(a), shown: a}
 	case Buffer:
-		return arg{value: a.address, text: "&" + a.name}
+		return arg{value: a.address, shown: a}
 	}
 	panic(fmt.Sprintf("plan: argument of type %T", a))
 }
 
-func number(v uint64) arg {
-	if int64(v) < 0 || v < 10 {
-		return arg{value: v, text: fmt.Sprint(int64(v))}
+// inherited is the name of an FD.
+type inherited string
+
+// structure is a struct of the kernel's.
+type structure interface {
+	bytes() []byte
+	fmt.Stringer
+}
+
+func (a arg) String() string {
+	switch shown := a.shown.(type) {
+	case nil:
+		return "NULL"
+	case Flags:
+		return shown.Name
+	case Ref:
+		return fmt.Sprintf("r%d", int(shown))
+	case resultOf:
+		return fmt.Sprintf("&r%d", int(shown))
+	case inherited:
+		return "<" + string(shown) + ">"
+	case string:
+		return fmt.Sprintf("%q", shown)
+	case []byte:
+		return fmt.Sprintf("%x", abbreviate(shown))
+	case Described:
+		return shown.Text
+	case structure:
+		return shown.String()
+	case Vector:
+		return fmt.Sprintf("%q", []string(shown))
+	case Buffer:
+		return "&" + shown.name
 	}
-	return arg{value: v, text: fmt.Sprintf("%#x", v)}
+	return number(a.value)
+}
+
+func number(v uint64) string {
+	if int64(v) < 0 || v < 10 {
+		return fmt.Sprint(int64(v))
+	}
+	return fmt.Sprintf("%#x", v)
 }
 
 func abbreviate(b []byte) []byte {

@@ -166,12 +166,16 @@ func ownUser(flags uintptr) *syscall.SysProcAttr {
 }
 
 func TestFork(t *testing.T) {
-	p := New()
-	p.Fork("enter a pid namespace", unix.CLONE_NEWPID)
-	execShell(p, `echo $$; exit 5`)
-	got, status := output(t, p, nil, ownUser(0))
-	if got != "1\n" || status.ExitStatus() != 5 {
-		t.Errorf("got %q, status %v", got, status)
+	for name, flags := range map[string]uintptr{"own memory": 0, "shared memory": unix.CLONE_VM} {
+		t.Run(name, func(t *testing.T) {
+			p := New()
+			p.Fork("enter a pid namespace", unix.CLONE_NEWPID|flags)
+			execShell(p, `echo $$; exit 5`)
+			got, status := output(t, p, nil, ownUser(0))
+			if got != "1\n" || status.ExitStatus() != 5 {
+				t.Errorf("got %q, status %v", got, status)
+			}
+		})
 	}
 }
 

@@ -8,5 +8,5 @@ func (p *Plan) SendFD(what string, socket FD, fd int, name string) {
 	iov := words(p.add([]byte(name)), uint64(len(name)))
 	// struct msghdr of 64-bit machines: name, its length, iov, their number, control, its length, flags.
 	header := words(0, 0, p.add(iov), 1, p.add(rights), uint64(len(rights)), 0)
-	p.Call(what, unix.SYS_SENDMSG, socket, Described{header, "{SCM_RIGHTS " + number(uint64(fd)).text + "}"}, 0)
+	p.Call(what, unix.SYS_SENDMSG, socket, Described{header, "{SCM_RIGHTS " + number(uint64(fd)) + "}"}, 0)
 }

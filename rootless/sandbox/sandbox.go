@@ -143,7 +143,7 @@ func compile(c Config, staging string) *plan.Plan {
 	}
 	switch {
 	case c.ShareProcesses:
-		p.Fork("make the Pod's process namespace", unix.CLONE_NEWPID|unix.CLONE_NEWNS)
+		p.Fork("make the Pod's process namespace", unix.CLONE_NEWPID|unix.CLONE_NEWNS|unix.CLONE_VM)
 		emptyRoot(p, staging)
 	case c.Host&unix.CLONE_NEWPID != 0:
 		p.Call("make a mount namespace for the pause", unix.SYS_UNSHARE, plan.NamespaceFlags(unix.CLONE_NEWNS))
