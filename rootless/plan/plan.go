@@ -40,6 +40,7 @@ const (
 // Plan is a list of operations under construction. The zero value is not ready; use New.
 type Plan struct {
 	ops     []operation
+	args    []arg // of the operations: one piece of memory for many
 	blob    []byte
 	strings map[string]uint64 // strings that are in the blob already
 	files   []string          // names of inherited descriptors
@@ -104,7 +105,7 @@ type Flags struct {
 // New returns a Plan whose first operation makes every descriptor but stdio close-on-exec. One that is to outlive the
 // execve at the Plan's end is named with Keep.
 func New() *Plan {
-	p := &Plan{strings: map[string]uint64{}}
+	p := &Plan{strings: map[string]uint64{}, ops: make([]operation, 0, 128), blob: make([]byte, 0, 8<<10)}
 	p.CloseOnExec()
 	return p
 }
@@ -118,10 +119,14 @@ func (p *Plan) Call(what string, number uintptr, args ...any) Ref {
 	if len(args) > 6 {
 		panic("plan: a system call has six arguments")
 	}
-	op := operation{what: what, number: uint32(number)}
-	for _, a := range args {
-		op.args = append(op.args, p.arg(a))
+	if cap(p.args)-len(p.args) < len(args) {
+		p.args = make([]arg, 0, 256) // those that are full stay the operations'
 	}
+	first := len(p.args)
+	for _, a := range args {
+		p.args = append(p.args, p.arg(a))
+	}
+	op := operation{what: what, number: uint32(number), args: p.args[first:len(p.args):len(p.args)]}
 	p.ops = append(p.ops, op)
 	return Ref(len(p.ops) - 1)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -151,44 +152,45 @@ func startHint(err error, namespaces uint64) error {
 	return err
 }
 
-// descriptors are the child's files by number. done closes those that were opened for it.
+// null is /dev/null. It is never closed.
+var null = sync.OnceValues(func() (*os.File, error) { return os.OpenFile(os.DevNull, os.O_RDWR, 0) })
+
+// descriptors are the child's files by number. done closes the Plan's.
 func (s Start) descriptors() (files []*os.File, done func(), err error) {
-	var opened []*os.File
-	closeAll := func() {
-		for _, f := range opened {
-			f.Close()
-		}
-	}
-	encoded, err := s.Plan.encode()
-	if err != nil {
-		return nil, nil, err
-	}
-	fd, err := sealedMemfd("peapod-plan", encoded, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	opened = append(opened, os.NewFile(uintptr(fd), "plan"))
-	files = append(s.Stdio[:], opened[0], nil)
+	files = append(s.Stdio[:], nil, nil)
 	for i := range s.Stdio {
-		if s.Stdio[i] != nil {
-			continue
+		if files[i] == nil {
+			if files[i], err = null(); err != nil {
+				return nil, nil, err
+			}
 		}
-		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-		if err != nil {
-			closeAll()
-			return nil, nil, err
-		}
-		files[i], opened = null, append(opened, null)
 	}
 	for _, name := range s.Plan.files {
 		f := s.Files[name]
 		if f == nil {
-			closeAll()
 			return nil, nil, fmt.Errorf("plan: no descriptor for %q", name)
 		}
 		files = append(files, f)
 	}
-	return files, closeAll, nil
+	file, err := s.Plan.file()
+	if err != nil {
+		return nil, nil, err
+	}
+	files[planFD] = file
+	return files, func() { file.Close() }, nil
+}
+
+// file returns a sealed memfd with the Plan.
+func (p *Plan) file() (*os.File, error) {
+	encoded, err := p.encode()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := sealedMemfd("peapod-plan", encoded, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "plan"), nil
 }
 
 func (p *Plan) failure(r report) error {
@@ -248,25 +250,21 @@ func Exec(p *Plan, inherited ...int) error {
 	if err != nil {
 		return err
 	}
-	encoded, err := p.encode()
+	file, err := p.file()
 	if err != nil {
 		return err
 	}
-	fd, err := sealedMemfd("peapod-plan", encoded, 0)
+	nothing, err := null()
 	if err != nil {
 		return err
-	}
-	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: os.DevNull, Err: err}
 	}
 	for _, fd := range inherited {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
 			return os.NewSyscallError("fcntl", err)
 		}
 	}
-	for to, from := range map[int]int{execPlanFD: fd, execReportFD: null} {
-		if err := unix.Dup3(from, to, 0); err != nil {
+	for to, from := range map[int]*os.File{execPlanFD: file, execReportFD: nothing} {
+		if err := unix.Dup3(int(from.Fd()), to, 0); err != nil {
 			return os.NewSyscallError("dup3", err)
 		}
 	}

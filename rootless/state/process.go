@@ -83,11 +83,19 @@ type stat struct {
 }
 
 func readStat(pid int) (stat, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	path := "/proc/" + strconv.Itoa(pid) + "/stat"
+	// Not by os.ReadFile: of what that does for files that could block, or be long, nothing is needed for every command in a container.
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return stat{}, err
+		return stat{}, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	return parseStat(b)
+	defer unix.Close(fd)
+	var b [1024]byte // 52 numbers and a name of at most 64 bytes
+	n, err := unix.Read(fd, b[:])
+	if err != nil {
+		return stat{}, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	return parseStat(b[:n])
 }
 
 // parseStat reads the content of /proc/<pid>/stat. The second field, the name, may contain anything, parentheses and blanks too.
