@@ -32,11 +32,17 @@ func (h *Hub) Dial(ctx context.Context, network, address string) (net.Conn, erro
 // DialInside connects to a TCP port of a network namespace from inside: on its loopback, of either family. The file stays the
 // caller's. Errors are as of Dial; that of IPv4 if both fail.
 func (h *Hub) DialInside(ctx context.Context, netns *os.File, port uint16) (net.Conn, error) {
-	on := func(f func() error) error { return h.thread.visit(netns, f) }
+	socket := func(kind, domain int) (fd int, err error) {
+		err = h.thread.visit(netns, func() (err error) {
+			fd, err = newSocket(kind, domain)
+			return err
+		})
+		return fd, err
+	}
 	var first error
 	for _, loopback := range []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()} {
 		to := netip.AddrPortFrom(loopback, port)
-		conn, err := dialOn(ctx, on, "tcp", netip.AddrPort{}, to)
+		conn, err := dialWith(ctx, socket, "tcp", netip.AddrPort{}, to)
 		if err == nil {
 			return conn, nil
 		}
@@ -49,22 +55,35 @@ func (h *Hub) DialInside(ctx context.Context, netns *os.File, port uint16) (net.
 
 // dial connects from an address, which need not be the hub's; a zero one is chosen by the kernel, and so is port 0.
 func (h *Hub) dial(ctx context.Context, network string, from, to netip.AddrPort) (net.Conn, error) {
-	return dialOn(ctx, h.thread.do, network, from, to)
+	return dialWith(ctx, h.socket, network, from, to)
 }
 
-// dialOn connects with a socket that is made by a function which on runs in the network namespace.
-func dialOn(ctx context.Context, on func(func() error) error, network string, from, to netip.AddrPort) (net.Conn, error) {
+// socket is a socket of the hub that does not block.
+func (h *Hub) socket(kind, domain int) (fd int, err error) {
+	if kind == unix.SOCK_STREAM {
+		return h.sockets.take(domain)
+	}
+	err = h.thread.do(func() (err error) {
+		fd, err = newSocket(kind, domain)
+		return err
+	})
+	return fd, err
+}
+
+func newSocket(kind, domain int) (int, error) {
+	fd, err := unix.Socket(domain, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	return fd, os.NewSyscallError("socket", err)
+}
+
+// dialWith connects with a socket that a function makes in the network namespace.
+func dialWith(ctx context.Context, socket func(kind, domain int) (int, error), network string, from, to netip.AddrPort) (net.Conn, error) {
 	kind, domain, err := socketKind(network, to.Addr())
 	if err != nil {
 		return nil, err
 	}
-	var fd int
-	err = on(func() (err error) {
-		fd, err = unix.Socket(domain, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		return err
-	})
+	fd, err := socket(kind, domain)
 	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+		return nil, err
 	}
 	// Only the socket had to be made there. Waiting is done here, by the runtime's poller.
 	file := os.NewFile(uintptr(fd), network+":"+to.String())
@@ -142,8 +161,10 @@ func connect(ctx context.Context, file *os.File, to unix.Sockaddr) error {
 	err = raw.Write(func(fd uintptr) (done bool) {
 		if !started {
 			started = true
-			result = unix.Connect(int(fd), to)
-			return !errors.Is(result, unix.EINPROGRESS)
+			if result = unix.Connect(int(fd), to); !errors.Is(result, unix.EINPROGRESS) {
+				return true
+			}
+			// What is on this machine has answered already.
 		}
 		var pending bool
 		pending, result = attempt(int(fd))

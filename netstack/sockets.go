@@ -1,13 +1,12 @@
 package netstack
 
 import (
-	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// socketPool makes TCP sockets of the hub for connections from published ports. Only the hub's thread can make them, and to wait for another thread costs as
+// socketPool makes TCP sockets of the hub, for connections to Pods. Only the hub's thread can make them, and to wait for another thread costs as
 // much as all the rest of a connection; so it makes several at a time.
 type socketPool struct {
 	thread *thread
@@ -40,13 +39,11 @@ func (p *socketPool) take(domain int) (int, error) {
 // fill runs on the hub's thread. It is no error if there are fewer than wanted, but at least one.
 func (p *socketPool) fill(domain int) error {
 	for i := range socketsAtOnce {
-		fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		fd, err := newSocket(unix.SOCK_STREAM, domain)
 		if err == nil {
 			if err = setTransparent(fd, domain); err != nil {
 				_ = unix.Close(fd)
 			}
-		} else {
-			err = os.NewSyscallError("socket", err)
 		}
 		if err != nil {
 			if i > 0 {
