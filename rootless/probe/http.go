@@ -24,7 +24,7 @@ type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 type Client struct {
 	version string // of Kubernetes, as its user agents have it: 1.37
 	dial    Dial
-	http    *http.Transport
+	http    http.RoundTripper
 	h2c     *http.Transport // HTTP/2 without TLS
 	h2      *http.Transport // HTTP/2 with TLS
 }
@@ -38,7 +38,7 @@ func NewClient(version string, dial Dial) *Client {
 			ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
 		}
 	}
-	c := &Client{version: version, dial: dial, http: transport(), h2c: transport(), h2: transport()}
+	c := &Client{version: version, dial: dial, http: plain{manner{}.of(dial), transport()}, h2c: transport(), h2: transport()}
 	c.h2c.Protocols, c.h2.Protocols = new(http.Protocols), new(http.Protocols)
 	c.h2c.Protocols.SetUnencryptedHTTP2(true)
 	c.h2.Protocols.SetHTTP2(true)
@@ -56,15 +56,22 @@ const maxBody = 10 << 10
 
 // HTTP makes a GET request. Anything from 200 to 399 is good; a redirect to another host is not followed, and good with a warning.
 func (c *Client) HTTP(ctx context.Context, action *corev1.HTTPGetAction, to Target, timeout time.Duration) Outcome {
-	request, err := c.request(manner{until: time.Now().Add(timeout)}.in(ctx), action, to, "probe")
+	deadline := time.Now().Add(timeout)
+	ctx, cancel := context.WithDeadline(manner{until: deadline}.in(ctx), deadline)
+	defer cancel()
+	request, err := c.request(ctx, action, to, "probe")
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	client := http.Client{Transport: c.http, Timeout: timeout, CheckRedirect: checkRedirect}
+	client := http.Client{Transport: c.http, CheckRedirect: checkRedirect}
 	if p := action.Protocol; p != nil && *p == corev1.HTTPProtocolHTTP2 {
 		client.Transport = c.h2c
 	}
 	response, err := client.Do(request)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// What http.Client adds for its own limit, which takes a goroutine more.
+		return Outcome{Text: err.Error() + " (Client.Timeout exceeded while awaiting headers)"}
+	}
 	if err != nil {
 		return Outcome{Text: err.Error()}
 	}
