@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/google/nftables"
@@ -137,8 +138,7 @@ func openNft() (*nftables.Conn, error) {
 
 // explainNft names what the kernel lacks. The kernel answers ENOENT for an expression that it does not have.
 func explainNft(err error, haveTables bool) error {
-	lacking := errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) ||
-		errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EINVAL)
+	lacking := lacksNft(err)
 	switch {
 	case lacking && haveTables:
 		return fmt.Errorf("install egress rules: %w: the kernel lacks tproxy: it needs CONFIG_NFT_TPROXY (module nft_tproxy): %w", errors.ErrUnsupported, err)
@@ -146,6 +146,11 @@ func explainNft(err error, haveTables bool) error {
 		return fmt.Errorf("install egress rules: %w: the kernel lacks nftables: it needs CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET (module nf_tables): %w", errors.ErrUnsupported, err)
 	}
 	return fmt.Errorf("install egress rules: %w", err)
+}
+
+func lacksNft(err error) bool {
+	return slices.ContainsFunc([]error{unix.ENOENT, unix.EOPNOTSUPP, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EINVAL},
+		func(answer error) bool { return errors.Is(err, answer) })
 }
 
 // stayRules accept what is not for the engine.

@@ -1,6 +1,7 @@
 package netstack
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -83,6 +84,7 @@ var tapCases = []struct {
 }{
 	{"a pod speaks with the host", tapSpeaks},
 	{"what the relay keeps", tapKeeps},
+	{"the host's loopback by another name", tapHostileAddress},
 	{"published ports", tapPublishes},
 	{"ping", tapPings}, // permits it for good
 	{"the program dies", tapProgramDies},
@@ -180,6 +182,63 @@ func tapKeeps(t *testing.T, engine string) {
 		t.Fatal(err)
 	}
 	repeated(t, client.dial(t, "tcp", netip.AddrPortFrom(HostLoopback4, loopback.Port())))
+}
+
+// tapHostileAddress sends what no kernel would: an IPv6 packet to an address that stands for an IPv4 one. A program that takes it as it is connects to the host's
+// loopback.
+func tapHostileAddress(t *testing.T, engine string) {
+	h := openHub(t, Config{Engine: engine})
+	pod := attachPod(t, h, "client")
+	server, at := listenUDP(t, nil, netip.MustParseAddr("127.0.0.1"))
+	control, controlAt := listenUDP(t, nil, hostV6)
+	sendByHand(t, h, pod, netip.AddrPortFrom(netip.MustParseAddr("::ffff:127.0.0.1"), at.Port()))
+	sendByHand(t, h, pod, controlAt)
+	_ = control.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := control.Read(make([]byte, 10)); err != nil {
+		t.Error("an ordinary packet made in the same way does not arrive:", err)
+	}
+	_ = server.SetDeadline(time.Now().Add(200 * time.Millisecond))
+	if _, err := server.Read(make([]byte, 10)); err == nil {
+		t.Error("a pod reached the host's loopback")
+	}
+}
+
+// sendByHand has a Pod send an IPv6 packet with a datagram straight to the gateway's MAC.
+func sendByHand(t *testing.T, h *Hub, pod *testPod, to netip.AddrPort) {
+	t.Helper()
+	const payload = "hello"
+	src, dst := pod.addrs.V6.As16(), to.Addr().As16()
+	length := uint16(8 + len(payload))
+	udp := binary.BigEndian.AppendUint16([]byte{0x30, 0x39}, to.Port())
+	udp = append(binary.BigEndian.AppendUint16(udp, length), 0, 0)
+	udp = append(udp, payload...)
+	sum := uint32(length) + unix.IPPROTO_UDP // of the pseudo header (RFC 8200, 8.1)
+	for _, b := range [][]byte{src[:], dst[:], append(slices.Clone(udp), 0)} {
+		for i := 0; i+1 < len(b); i += 2 {
+			sum += uint32(binary.BigEndian.Uint16(b[i:]))
+		}
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(udp[6:], ^uint16(sum))
+	frame := slices.Concat(hardwareAddr(h.Gateway().V4), hardwareAddr(pod.addrs.V4), []byte{0x86, 0xdd, 0x60, 0, 0, 0},
+		binary.BigEndian.AppendUint16(nil, length), []byte{unix.IPPROTO_UDP, 64}, src[:], dst[:], udp)
+	err := pod.do(func() error {
+		eth, err := net.InterfaceByName(podLink)
+		if err != nil {
+			return err
+		}
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: eth.Index})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // tapPublishes: a Pod's answers to a client find the socket of the hub that speaks for him, and not the way out.

@@ -73,13 +73,13 @@ func installTapRules(v4, v6 netip.Prefix, kept []netip.Prefix, ports relay.Ports
 	})
 }
 
-// explainTapNft names what the kernel lacks: it does not say which of them.
+// explainTapNft names all that the kernel may lack: it does not say which of them it is.
 func explainTapNft(err error) error {
-	err = explainNft(err, true)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return fmt.Errorf("%w; and forwarding to a tap device needs CONFIG_NFT_MASQ, CONFIG_NFT_NAT, CONFIG_NFT_CT and CONFIG_NFT_SOCKET, and Linux 5.2", err)
+	if lacksNft(err) {
+		return fmt.Errorf("install rules for a tap device: %w: the kernel lacks some of what they need: Linux 5.2, CONFIG_NF_TABLES_INET, "+
+			"CONFIG_NFT_TPROXY, CONFIG_NFT_SOCKET, CONFIG_NFT_CT, CONFIG_NFT_NAT and CONFIG_NFT_MASQ: %w", errors.ErrUnsupported, err)
 	}
-	return err
+	return fmt.Errorf("install rules for a tap device: %w", err)
 }
 
 // A tapChain hangs at a hook, or at none if its kind is empty: then others lead to it.
@@ -145,7 +145,8 @@ func forwardRules(v4, v6 netip.Prefix) (rules [][]expr.Any) {
 }
 
 // keptFromTap are the destinations that do not go to the tap device: what means something in the hub only, what is closed to Pods (the relay refuses
-// it), and the tap's own network. ::/80 holds the loopback address, and those that stand for IPv4 ones (RFC 4291, 2.5.5).
+// it), and the tap's own network. ::/80 holds the loopback address, and those that stand for IPv4 ones (RFC 4291, 2.5.5): slirp4netns sends what is for ::ffff:127.0.0.1
+// to the host's loopback, whatever it is told. What is for a link-local IPv6 address the kernel never passes to another link.
 func (h *Hub) keptFromTap(own ...netip.Prefix) []netip.Prefix {
 	services4, services6 := h.ServiceRanges()
 	kept := []netip.Prefix{services4, services6, netip.PrefixFrom(HostLoopback6, 128)}

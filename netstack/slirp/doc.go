@@ -23,7 +23,7 @@
 // # What is closed
 //
 // Both are told to keep the host's loopback closed and to forward no port. What they do not close by themselves (link-local
-// addresses, their own network) must not be sent to them.
+// addresses, IPv6 addresses that stand for IPv4 ones, their own network) must not be sent to them.
 //
 // # What they do not do
 //
