@@ -6,7 +6,8 @@
 //   - A [Program] is one of the two. It says what it needs ([Program.Check]) and with which addresses it has to be spoken to ([Program.Network]).
 //   - A [Runner] keeps one running, until it is closed: a program that ends by itself is started again.
 //
-// The programs, the addresses and the look at what an installed program can do are those of RootlessKit (pkg/network/slirp4netns, pkg/network/pasta).
+// The programs and what they are told are those of RootlessKit (pkg/network/slirp4netns, pkg/network/pasta), which also looks at what an installed
+// slirp4netns can do.
 // Its drivers themselves are not usable here. They are made for a parent outside of the user namespace that owns the network namespace, and join
 // that one first; this process is in it, and nobody can join his own (setns(2), EINVAL). Nor do they tell that the program has
 // ended, and that of pasta leaves it running in the background.

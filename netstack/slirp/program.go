@@ -18,7 +18,7 @@ import (
 type Program struct {
 	Name    string
 	Network Network
-	// arguments are those to serve a tap device of the namespace at netnsPath. They look at what the installed program can do.
+	// arguments are those to serve a tap device of the namespace at netnsPath. An error says that the installed program cannot do all that is needed.
 	arguments func(p Program, netnsPath, device string, mtu int) ([]string, error)
 	from      string // packages that it comes in
 }
@@ -102,9 +102,6 @@ func slirp4netnsArguments(p Program, netnsPath, device string, mtu int) ([]strin
 }
 
 func pastaArguments(p Program, netnsPath, device string, mtu int) ([]string, error) {
-	if _, err := pasta.DetectFeatures(p.Name); err != nil {
-		return nil, err
-	}
 	n := p.Network
 	return []string{
 		"--foreground", "--quiet", "--ns-ifname=" + device, "--mtu=" + strconv.Itoa(mtu),
