@@ -42,7 +42,7 @@ const (
 	nodesLabel = "because containers have the SELinux label of the node, if the machine has SELinux"
 	noCgroups  = "because no cgroup is delegated to this user (a systemd user session does that)"
 	noClaims   = "devices cannot be claimed without a control plane"
-	noOwner    = "without controllers"
+	noOwner    = "as there are no controllers but those of peapod"
 	oneID      = "for a user without subordinate ids: all files are his"
 	noCluster  = "there is no control plane that would issue it"
 	noDisks    = "an ordinary user cannot mount it"
