@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -80,6 +81,11 @@ func (c *Channels) Receive() (channel byte, data io.Reader, err error) {
 			return first[0], message, nil
 		}
 	}
+}
+
+// Nudge sends a message that wants no answer (RFC 6455, 5.5.3). It waits for as long as the other end does not read.
+func (c *Channels) Nudge() error {
+	return c.conn.WriteControl(websocket.PongMessage, nil, time.Time{})
 }
 
 // Finish begins the closing handshake.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
@@ -69,10 +70,11 @@ type session struct {
 	buffer      []byte // for stdin, made when the first comes
 	resize      chan TerminalSize
 	done        chan struct{} // the reader has ended
+	interval    time.Duration // between looks whether the client is there
 }
 
 func newSession(channels *Channels) *session {
-	s := &session{channels: channels, resize: make(chan TerminalSize, 1), done: make(chan struct{})}
+	s := &session{channels: channels, resize: make(chan TerminalSize, 1), done: make(chan struct{}), interval: 10 * time.Second}
 	s.stdinReader, s.stdin = io.Pipe()
 	return s
 }
@@ -84,6 +86,7 @@ func (s *session) run(ctx context.Context, want wanted, do func(context.Context,
 	streams := Streams{TTY: want.tty}
 	if want.stdin {
 		streams.Stdin = s.stdinReader
+		go s.noticeHangUp(ctx)
 	} else {
 		s.stdinReader.Close() // what comes nevertheless is thrown away
 	}
@@ -136,6 +139,24 @@ func (s *session) close() {
 	s.stdinReader.Close()
 	s.channels.Close()
 	<-s.done
+}
+
+// noticeHangUp looks whether the client is there, which read does not see while a command leaves its input alone: a message to one that
+// is gone fails. The rest of the input is then thrown away, so that read comes to the connection's end and to the reason.
+func (s *session) noticeHangUp(ctx context.Context) {
+	ticker := time.NewTicker(s.interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if s.channels.Nudge() != nil {
+			s.stdinReader.Close()
+			return
+		}
+	}
 }
 
 // read serves the client's messages until the connection ends, which ends stdin and sizes too. It returns why it did.
