@@ -74,6 +74,9 @@ func Environment(pod *corev1.Pod, container *corev1.Container, sources Sources) 
 	}
 	var env []string
 	for _, name := range v.names {
+		if strings.Contains(v.values[name], "\x00") { // such as a Secret's bytes: the kernel would end the value there
+			return nil, fmt.Errorf("environment variable %s contains a nul byte", name)
+		}
 		env = append(env, name+"="+v.values[name])
 	}
 	for _, variable := range sources.Services {

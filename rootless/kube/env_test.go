@@ -78,6 +78,13 @@ func TestEnvironment(t *testing.T) {
 	if _, err := Environment(pod, &corev1.Container{Env: []corev1.EnvVar{{Name: "X", ValueFrom: &corev1.EnvVarSource{}}}}, Sources{}); err == nil {
 		t.Error("a source that is not supported is no error")
 	}
+	secret := func(string) (*corev1.Secret, error) {
+		return &corev1.Secret{Data: map[string][]byte{"KEY": []byte("ab\x00cd")}}, nil
+	}
+	all := corev1.EnvFromSource{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "s"}}}
+	if got, err := Environment(pod, &corev1.Container{EnvFrom: []corev1.EnvFromSource{all}}, Sources{Secret: secret}); err == nil {
+		t.Errorf("a value with a NUL is no error: %q", got)
+	}
 }
 
 // limits reads "cpu", "1", "memory", "1Gi" as limits.
