@@ -8,6 +8,9 @@ import (
 
 // encode lays the Plan out as the interpreter reads it: header, bytes, operations.
 func (p *Plan) encode() ([]byte, error) {
+	if p.cut != nil {
+		return nil, fmt.Errorf("%.80q contains a nul byte", *p.cut)
+	}
 	e := binary.NativeEndian
 	operations := (headerSize + len(p.blob) + 7) &^ 7
 	size := operations + len(p.ops)*opSize

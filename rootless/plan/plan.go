@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // Layout of a Plan in memory. The interpreters know these numbers.
@@ -44,6 +45,7 @@ type Plan struct {
 	blob    []byte
 	strings map[string]uint64 // strings that are in the blob already
 	files   []string          // names of inherited descriptors
+	cut     *string           // the first string with a NUL in it, where the kernel would end it
 }
 
 // operation is one call with what is needed to print it and to tell its failure.
@@ -295,6 +297,9 @@ func (p *Plan) add(b []byte) uint64 {
 }
 
 func (p *Plan) str(s string) uint64 {
+	if p.cut == nil && strings.IndexByte(s, 0) >= 0 {
+		p.cut = &s
+	}
 	if address, ok := p.strings[s]; ok {
 		return address
 	}

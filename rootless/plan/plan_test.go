@@ -222,6 +222,17 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// TestNUL has strings that the kernel would cut off, each kind of them.
+func TestNUL(t *testing.T) {
+	for _, arguments := range [][]any{{"/bin/true\x00", nil, nil}, {"/bin/true", Vector{"true", "a\x00b"}, nil}, {"/bin/true", nil, Vector{"A=\x00"}}} {
+		p := New()
+		p.Call("execute", unix.SYS_EXECVE, arguments...)
+		if _, err := Run(Start{Plan: p}); err == nil || !strings.Contains(err.Error(), "contains a nul byte") {
+			t.Errorf("%q: got %v", arguments, err)
+		}
+	}
+}
+
 func TestExec(t *testing.T) {
 	if os.Getenv("PLAN_TEST_EXEC") != "" {
 		p := New()
