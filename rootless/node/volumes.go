@@ -238,6 +238,10 @@ func (p *pod) volumeParts(object *corev1.Pod, c *corev1.Container, env []string)
 			return nil, files, err
 		}
 		destination := filepath.Clean("/" + m.MountPath)
+		if covered := files[destination]; covered != nil { // /a and /a/, of which the second hides the first
+			covered.Close()
+			mounts = slices.DeleteFunc(mounts, func(m container.VolumeMount) bool { return m.Destination == destination })
+		}
 		files[destination] = tree
 		mounts = append(mounts, container.VolumeMount{Destination: destination, Source: path, Options: mountOptions(m, v)})
 	}
