@@ -164,8 +164,8 @@ func forwarding(on string) []sysctl {
 	return []sysctl{{"ipv4/ip_forward", on}, {"ipv6/conf/all/forwarding", on}}
 }
 
-// sysctlsOfMasquerading are there once the rules are. The kernel does not translate what it finds invalid, and so would lose what the programs' own TCP says:
-// pasta refuses a connection with a RST outside of any window. The second is of Linux 5.14.
+// sysctlsOfMasquerading are there once the rules are. The kernel does not translate what it finds invalid, and so would lose what the programs' own TCP says
+// outside of the window it expects. The second is of Linux 5.14.
 var sysctlsOfMasquerading = []sysctl{
 	{"netfilter/nf_conntrack_tcp_be_liberal", "1"},
 	{"netfilter/nf_conntrack_tcp_ignore_invalid_rst", "1"},
