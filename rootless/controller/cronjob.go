@@ -3,6 +3,7 @@ package controller
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -88,7 +89,7 @@ func (p *Plan) due(now time.Time, c *batchv1.CronJob) (due time.Time) {
 		last = t.Time
 	}
 	if s := c.Spec.StartingDeadlineSeconds; s != nil {
-		if earliest := now.Add(-time.Duration(*s) * time.Second); earliest.After(last) {
+		if earliest := now.Add(-time.Duration(min(*s, math.MaxInt64/int64(time.Second))) * time.Second); earliest.After(last) {
 			last = earliest
 		}
 	}

@@ -268,6 +268,9 @@ func validateReplicaSetUpdate(r, old *appsv1.ReplicaSet) field.ErrorList {
 func validateStatefulSet(s *appsv1.StatefulSet, f Features) field.ErrorList {
 	path := field.NewPath("spec")
 	errs := notNegative(validateMetadata(&s.ObjectMeta), path, "replicas", s.Spec.Replicas, "minReadySeconds", s.Spec.MinReadySeconds)
+	if s.Spec.Ordinals != nil {
+		errs = notNegative(errs, path.Child("ordinals"), "start", s.Spec.Ordinals.Start)
+	}
 	switch s.Spec.PodManagementPolicy {
 	case appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement:
 	default:
