@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,9 +47,9 @@ func serve(t *testing.T, tls bool, handler http.HandlerFunc) (Target, intstr.Int
 }
 
 func TestHTTP(t *testing.T) {
-	var seen *http.Request
+	var last atomic.Pointer[http.Request]
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		seen = r
+		last.Store(r)
 		switch r.URL.Path {
 		case "/bad":
 			http.Error(w, "secret", http.StatusServiceUnavailable)
@@ -87,13 +88,14 @@ func TestHTTP(t *testing.T) {
 	if got := testClient().HTTP(t.Context(), action, to, time.Second); !got.Good {
 		t.Errorf("got %+v", got)
 	}
+	seen := last.Load()
 	if seen.Host != "example.org" || len(seen.Header["X-One"]) != 2 || seen.UserAgent() != "kube-probe/1.37" || seen.Header["Accept"] != nil ||
 		seen.Header["Accept-Encoding"] != nil || seen.URL.RawQuery != "q=1" || seen.Proto != "HTTP/1.1" {
 		t.Errorf("the request was %s %+v %s %s", seen.Host, seen.Header, seen.URL, seen.Proto)
 	}
 	h2 := corev1.HTTPProtocolHTTP2
-	if got := testClient().HTTP(t.Context(), &corev1.HTTPGetAction{Path: "/", Port: port, Protocol: &h2}, to, time.Second); !got.Good || seen.Proto != "HTTP/2.0" {
-		t.Errorf("h2c: got %+v over %s", got, seen.Proto)
+	if got := testClient().HTTP(t.Context(), &corev1.HTTPGetAction{Path: "/", Port: port, Protocol: &h2}, to, time.Second); !got.Good || last.Load().Proto != "HTTP/2.0" {
+		t.Errorf("h2c: got %+v over %s", got, last.Load().Proto)
 	}
 	if got := testClient().HTTP(t.Context(), &corev1.HTTPGetAction{Path: "/", Port: intstr.FromString("none")}, to, time.Second); got.Err == nil {
 		t.Errorf("a port that is not there: %+v", got)
