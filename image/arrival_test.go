@@ -572,7 +572,7 @@ func TestPullIndex(t *testing.T) {
 		t.Errorf("pull of an index without us: %v; want the architecture named", err)
 	}
 	t.Log("index", ours, "manifest", entry.Digest)
-	if i, err = s.Pull(t.Context(), "app:others", PullOptions{Platform: "linux/riscv64"}); err != nil {
+	if _, err = s.Pull(t.Context(), "app:others", PullOptions{Platform: "linux/riscv64"}); err != nil {
 		t.Errorf("pull of an index for a platform that it has: %v", err)
 	}
 	if _, err = s.Pull(t.Context(), "app:others", PullOptions{Platform: "linux"}); err == nil || !strings.Contains(err.Error(), "OS/ARCH") {

@@ -15,7 +15,7 @@ import (
 	"go.podman.io/image/v5/types"
 )
 
-// ErrNotLoggedIn: there are no credentials to be removed.
+// ErrNotLoggedIn says that there are no credentials to be removed.
 var ErrNotLoggedIn = errors.New("not logged in")
 
 // Logins and their credentials do not touch the store: these functions run in whatever process the user runs. The files are

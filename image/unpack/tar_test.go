@@ -146,13 +146,6 @@ const (
 
 var sparseData = strings.Repeat("a", 4096) + strings.Repeat("b", 512)
 
-func sparseContent() []byte {
-	b := make([]byte, sparseSize)
-	copy(b, sparseData[:4096])
-	copy(b[sparseSecond:], sparseData[4096:])
-	return b
-}
-
 func sparseOld(name string) []byte {
 	return append(block512(tar.TypeGNUSparse, name, int64(len(sparseData)), func(b []byte) {
 		copy(b[257:], "ustar  \x00")

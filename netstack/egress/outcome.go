@@ -14,6 +14,7 @@ var ErrRefused = errors.New("destination is closed to pods")
 // An Outcome is how a dial ended, as a Pod has to see it.
 type Outcome uint8
 
+// Outcomes, and what a Pod is sent.
 const (
 	Connected       Outcome = iota
 	Refused                 // TCP: RST; UDP: ICMP port unreachable

@@ -11,7 +11,7 @@ import (
 // Numbers of linux/netfilter/nfnetlink_queue.h and linux/netfilter.h.
 const (
 	nfnlSubsysQueue = 3 << 8
-	msgPacket       = nfnlSubsysQueue | 0
+	msgPacket       = nfnlSubsysQueue // | 0
 	msgVerdict      = nfnlSubsysQueue | 1
 	msgConfig       = nfnlSubsysQueue | 2
 

@@ -127,7 +127,7 @@ func (r *Runner) run(ctx context.Context, ready func()) error {
 	if err := <-setUp; err == nil {
 		ready()
 	} else if !errors.Is(err, context.Canceled) {
-		<-ended
+		_ = <-ended // it was killed
 		return err
 	}
 	return fmt.Errorf("%s has ended: %w%s", r.cfg.Program.Name, explainEnd(<-ended), said)

@@ -240,11 +240,11 @@ func (f *forwarding) connect(port uint16, stream *spdystream.Stream) error {
 	_, err = io.Copy(stream, conn)
 	_ = stream.Close()
 	select {
-	case <-sent:
+	case _ = <-sent:
 	case <-time.After(lingerTime):
 		_ = stream.Reset() // ends the copying in the other direction
 		conn.Close()
-		<-sent
+		_ = <-sent
 	}
 	if errors.Is(err, net.ErrClosed) {
 		return nil

@@ -70,7 +70,7 @@ func play(step string, keyboard io.Writer, screen io.ByteReader) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("step %q: neither see: nor type:", step)
+	return fmt.Errorf("step %q: neither see: nor type: begins it", step)
 }
 
 // openTerminal makes a pseudo-terminal (pts(4)).
