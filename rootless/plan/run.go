@@ -1,12 +1,13 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"sync"
+	"slices"
 	"syscall"
 	"time"
 
@@ -152,17 +153,30 @@ func startHint(err error, namespaces uint64) error {
 	return err
 }
 
-// null is /dev/null. It is never closed.
-var null = sync.OnceValues(func() (*os.File, error) { return os.OpenFile(os.DevNull, os.O_RDWR, 0) })
+func openNull() (*os.File, error) { return os.OpenFile(os.DevNull, os.O_RDWR, 0) }
 
-// descriptors are the child's files by number. done closes the Plan's.
+// descriptors are the child's files by number. done closes those that were opened for it: nothing of a moment without descriptors is remembered.
 func (s Start) descriptors() (files []*os.File, done func(), err error) {
 	files = append(s.Stdio[:], nil, nil)
-	for i := range s.Stdio {
-		if files[i] == nil {
-			if files[i], err = null(); err != nil {
-				return nil, nil, err
-			}
+	var opened []*os.File
+	closeAll := func() {
+		for _, f := range opened {
+			f.Close()
+		}
+	}
+	defer func() {
+		if err != nil {
+			closeAll()
+		}
+	}()
+	if i := slices.Index(s.Stdio[:], nil); i >= 0 {
+		null, err := openNull()
+		if err != nil {
+			return nil, nil, err
+		}
+		opened = append(opened, null)
+		for ; i < len(s.Stdio); i++ {
+			files[i] = cmp.Or(files[i], null)
 		}
 	}
 	for _, name := range s.Plan.files {
@@ -176,8 +190,8 @@ func (s Start) descriptors() (files []*os.File, done func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	files[planFD] = file
-	return files, func() { file.Close() }, nil
+	files[planFD], opened = file, append(opened, file)
+	return files, closeAll, nil
 }
 
 // file returns a sealed memfd with the Plan.
@@ -254,7 +268,7 @@ func Exec(p *Plan, inherited ...int) error {
 	if err != nil {
 		return err
 	}
-	nothing, err := null()
+	nothing, err := openNull()
 	if err != nil {
 		return err
 	}
