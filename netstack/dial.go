@@ -70,6 +70,7 @@ func (h *Hub) socket(kind, domain int) (fd int, err error) {
 	return fd, err
 }
 
+// newSocket makes a socket that does not block, in the network namespace of the calling thread.
 func newSocket(kind, domain int) (int, error) {
 	fd, err := unix.Socket(domain, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	return fd, os.NewSyscallError("socket", err)

@@ -144,11 +144,10 @@ func (h *Hub) connectClient(client, to netip.AddrPort) (fd int, err error) {
 
 // clientSocket is a TCP socket that does not block, of the host or of the hub.
 func (h *Hub) clientSocket(domain int, onHost bool) (int, error) {
-	if !onHost {
-		return h.sockets.take(domain)
+	if onHost {
+		return newSocket(unix.SOCK_STREAM, domain)
 	}
-	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	return fd, os.NewSyscallError("socket", err)
+	return h.socket(unix.SOCK_STREAM, domain)
 }
 
 // beginConnect connects from an address, or if that is invalid from any, and does not wait.
