@@ -39,9 +39,9 @@ func NestedMounts(pod *corev1.Pod, volume string) []string {
 			if outer.Name != volume || outer.SubPath != "" || outer.SubPathExpr != "" {
 				continue
 			}
-			above := strings.TrimSuffix(mountPoint(outer), "/") + "/"
+			above := strings.TrimSuffix(MountPoint(outer), "/") + "/"
 			for j := range c.VolumeMounts {
-				if below, ok := strings.CutPrefix(mountPoint(&c.VolumeMounts[j]), above); ok && below != "" {
+				if below, ok := strings.CutPrefix(MountPoint(&c.VolumeMounts[j]), above); ok && below != "" {
 					folders = append(folders, below)
 				}
 			}
@@ -51,5 +51,5 @@ func NestedMounts(pod *corev1.Pod, volume string) []string {
 	return slices.Compact(folders)
 }
 
-// mountPoint is where a mount is in its container, however that is written.
-func mountPoint(m *corev1.VolumeMount) string { return path.Clean("/" + m.MountPath) }
+// MountPoint is where a mount is in its container, however that is written.
+func MountPoint(m *corev1.VolumeMount) string { return path.Clean("/" + m.MountPath) }

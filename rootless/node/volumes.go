@@ -237,7 +237,7 @@ func (p *pod) volumeParts(object *corev1.Pod, c *corev1.Container, env []string)
 		if err != nil {
 			return nil, files, err
 		}
-		destination := filepath.Clean("/" + m.MountPath)
+		destination := kube.MountPoint(m)
 		if covered := files[destination]; covered != nil { // /a and /a/, of which the second hides the first
 			covered.Close()
 			mounts = slices.DeleteFunc(mounts, func(m container.VolumeMount) bool { return m.Destination == destination })
