@@ -30,7 +30,7 @@ var (
 	errNUL       = errors.New("a NUL byte in the name")
 	errLinkClimb = errors.New("hard link to a file outside of the layer")
 	errRoot      = errors.New("the layer's root is not a directory here")
-	errWhiteout  = errors.New("whiteout of nothing: there is no name after the prefix .wh")
+	errWhiteout  = errors.New(`whiteout of nothing: no name after its ".wh."`)
 	errTangled   = errors.New("too many symbolic links on the way to this layer's entries")
 )
 
